@@ -1,0 +1,131 @@
+"""Every error that a user can cause or meet, as one small tree.
+
+Each class states once, for all surfaces, its stable ``code`` (JSON), its process ``exit_code`` and its ``http_status``;
+a test walks all subclasses. The text is one sentence that says what; ``where`` is the place (a file, an address, a path
+inside a document), ``hint`` is what to do.
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "AmbiguousHash",
+    "CachescopeError",
+    "CatalogueUnusable",
+    "MalformedDocument",
+    "MalformedRecord",
+    "MirrorUnavailable",
+    "NotInCatalogue",
+    "QuerySyntaxError",
+    "UnsupportedVersion",
+    "UserInputError",
+]
+
+
+class CachescopeError(Exception):
+    """What is wrong, where, and what to do about it."""
+
+    code: ClassVar[str] = "internal"
+    exit_code: ClassVar[int] = 70
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+    def as_json(self) -> dict[str, object]:
+        """Return the one error shape of command line and API (without the outer ``error`` key)."""
+        return {"code": self.code, "message": self.message, "where": self.where, "hint": self.hint}
+
+
+class UserInputError(CachescopeError):
+    """The request itself cannot be understood or carried out."""
+
+    code = "bad_input"
+    exit_code = 2
+    http_status = 400
+
+
+class QuerySyntaxError(UserInputError):
+    """A query that cannot be parsed; ``start`` and ``end`` are the offending span in characters."""
+
+    code = "bad_query"
+
+    def __init__(self, message: str, *, query: str, start: int, end: int, hint: str = "") -> None:
+        super().__init__(message, where=query, hint=hint)
+        self.query = query
+        self.start = start
+        self.end = end
+
+    def __str__(self) -> str:
+        return self.message
+
+    def as_json(self) -> dict[str, object]:
+        """Return the error shape with the span."""
+        return {**super().as_json(), "start": self.start, "end": self.end}
+
+
+class AmbiguousHash(UserInputError):
+    """A hash prefix that several specs share; ``matches`` are the first of them."""
+
+    code = "ambiguous_hash"
+
+    def __init__(self, prefix: str, matches: tuple[str, ...]) -> None:
+        listed = ", ".join(f"/{match}" for match in matches)
+        super().__init__(
+            f"/{prefix} is the beginning of several hashes",
+            where=listed,
+            hint="give more characters of the hash",
+        )
+        self.matches = matches
+
+    def __str__(self) -> str:
+        return f"{self.message}: {self.where}"
+
+
+class NotInCatalogue(CachescopeError):
+    """A package, spec, mirror or ref that the catalogue has no record of."""
+
+    code = "not_in_catalogue"
+    exit_code = 3
+    http_status = 404
+
+
+class MirrorUnavailable(CachescopeError):
+    """A mirror that could not be asked: nothing is known, which is not "there is nothing"."""
+
+    code = "mirror_unavailable"
+    exit_code = 4
+    http_status = 502
+
+
+class MalformedDocument(CachescopeError):
+    """A document of a mirror that breaks its format, its checksum or a limit."""
+
+    code = "malformed_document"
+    exit_code = 5
+    http_status = 502
+
+
+class UnsupportedVersion(MalformedDocument):
+    """A document of a version that is newer than what this cachescope reads."""
+
+    code = "unsupported_version"
+
+
+class MalformedRecord(MalformedDocument):
+    """One record of an otherwise readable index; ``where`` is its path inside the document."""
+
+    code = "malformed_record"
+
+
+class CatalogueUnusable(CachescopeError):
+    """The database is locked, read-only, full, of a newer schema, or not a database."""
+
+    code = "catalogue_unusable"
+    exit_code = 6
+    http_status = 500

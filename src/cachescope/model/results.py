@@ -1,0 +1,331 @@
+"""What queries and jobs answer with. Command line, pages and API present these and nothing else.
+
+Times are aware and in UTC. Counts are of distinct DAG hashes within the scope that is named.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cachescope.model.errors import MalformedRecord
+from cachescope.model.identity import DagHash, MirrorName, PackageName, Ref, SourceName, Stack, ViewName
+from cachescope.model.mirror import Layout, MirrorUrl
+from cachescope.model.record import Presence, Verification
+from cachescope.model.spec import Architecture, Compiler, EdgeKind, VariantSet, compiler_text, variant_text
+
+__all__ = [
+    "Attempt",
+    "AttemptOutcome",
+    "Counts",
+    "Dependency",
+    "DependencyDifference",
+    "Dependent",
+    "LookAlikes",
+    "PackageList",
+    "PackageReport",
+    "PackageSummary",
+    "Place",
+    "RefStacks",
+    "SearchResult",
+    "SourceOutcome",
+    "SourceStatus",
+    "SpecReport",
+    "SpecSummary",
+    "SyncReport",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Specs by presence."""
+
+    present: int = 0
+    mentioned: int = 0
+    unstated: int = 0
+
+    @property
+    def total(self) -> int:
+        """All records."""
+        return self.present + self.mentioned + self.unstated
+
+
+# -- sources --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The last time that a source was asked."""
+
+    at: datetime | None
+    outcome: str
+    """``updated``, ``unchanged``, ``failed`` or ``never``."""
+
+    reason: str | None = None
+
+
+class AttemptOutcome:
+    """The words of ``Attempt.outcome``."""
+
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    FAILED = "failed"
+    NEVER = "never"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceStatus:
+    """One source of the catalogue, or a registered mirror that was never read (layout None)."""
+
+    name: MirrorName
+    url: MirrorUrl | None
+    layout: Layout | None
+    view: ViewName | None
+    index_version: int | None
+    counts: Counts
+    snapshot_at: datetime | None
+    """When the records that stand in the catalogue were read."""
+
+    last_attempt: Attempt
+    rejected: int = 0
+    """Records of the last snapshot that could not be read."""
+
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOutcome:
+    """What one sync did to one source."""
+
+    name: SourceName | MirrorUrl
+    """The address, where it cannot be told which source was meant (a page that cannot be read)."""
+
+    layout: Layout | None
+    attempt: Attempt
+    counts: Counts = Counts()
+    added: int = 0
+    """Records that the former snapshot did not have."""
+
+    gone: int = 0
+    changed: int = 0
+    """Records whose presence changed, for example from mentioned to present."""
+
+    rejected: tuple[MalformedRecord, ...] = ()
+    warnings: tuple[str, ...] = ()
+    error: Exception | None = None
+    """Why it failed; the former snapshot still answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """Outcomes in the order in which the sources were read."""
+
+    outcomes: tuple[SourceOutcome, ...]
+    hints: tuple[str, ...] = ()
+
+
+# -- specs ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecSummary:
+    """One spec as every list shows it."""
+
+    hash: DagHash
+    name: PackageName
+    version: str
+    compiler: Compiler | None
+    architecture: Architecture
+    variants: VariantSet
+    spec_format: int
+    presence: Presence
+    """The highest in the scope that was asked."""
+
+    mirrors: tuple[MirrorName, ...]
+    """Where it is present, sorted."""
+
+    page_compiler: str | None = None
+    """The compiler as the published page printed it, for a spec that is known from a page alone."""
+
+    page_variants: tuple[str, ...] | None = None
+
+    @property
+    def compiler_name(self) -> str:
+        """``name@version`` or ``none``."""
+        return compiler_text(self.compiler)
+
+    @property
+    def variant_texts(self) -> tuple[str, ...]:
+        """Variants in Spack's spelling and order."""
+        if self.page_variants is not None:
+            return self.page_variants
+        return tuple(variant_text(one, spec_format=self.spec_format) for one in self.variants.variants)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """Specs that match, the first ``limit`` of ``total``."""
+
+    query: str
+    total: int
+    specs: tuple[SpecSummary, ...]
+    suggestions: tuple[PackageName, ...] = ()
+    """Names of packages that are near, where nothing matched."""
+
+
+# -- one package ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageSummary:
+    """One package within a ref, or one mirror of it."""
+
+    name: PackageName
+    counts: Counts
+    versions: int
+    compilers: int
+    systems: int
+    targets: int
+    newest_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageList:
+    """Packages of a ref (``stack`` None) or of one mirror, by name; ``total`` is before paging."""
+
+    ref: Ref | None
+    stack: Stack | None
+    prefix: str
+    total: int
+    packages: tuple[PackageSummary, ...]
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DependencyDifference:
+    """A place in which look-alikes differ.
+
+    ``path`` leads from the look-alikes down, empty for a difference of their own; ``values`` has one text for each
+    spec of the group, in its order (``-`` where it has no such dependency).
+    """
+
+    path: tuple[str, ...]
+    field: str
+    """``version``, ``compiler``, ``recipe``, ``present`` ... in the words of the field."""
+
+    values: tuple[str, ...]
+
+    @property
+    def subject(self) -> str:
+        """The dependency that differs, for example ``python``; empty for the specs themselves."""
+        return self.path[-1] if self.path else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAlikes:
+    """Specs that agree in every visible column: version, compiler, platform, system, target, variants."""
+
+    specs: tuple[SpecSummary, ...]
+    dependencies_known: bool
+    """False where a member is known from a published page alone."""
+
+    differences: tuple[DependencyDifference, ...] = ()
+    explained: bool = True
+    """False where the group was too large to compare within the limits of a page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageReport:
+    """Everything that ``package NAME`` shows."""
+
+    name: PackageName
+    ref: Ref | None
+    stack: Stack | None
+    counts: Counts
+    versions: tuple[str, ...]
+    """Newest first, by Spack's order."""
+
+    compilers: tuple[tuple[str, int], ...]
+    systems: tuple[tuple[str, int], ...]
+    targets: tuple[tuple[str, int], ...]
+    stacks: tuple[tuple[MirrorName, int, int], ...]
+    """Mirror, specs present, specs unstated there."""
+
+    groups: tuple[LookAlikes, ...]
+    """Present and unstated specs in look-alike groups; newest version first."""
+
+    shown: int
+    """Specs in ``groups``; fewer than the counts where a limit was reached."""
+
+
+# -- one binary -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A source that speaks of a spec, now or formerly."""
+
+    source: SourceName
+    layout: Layout
+    url: MirrorUrl | None
+    presence: Presence
+    since: datetime
+    until: datetime | None
+    """When a sync first found it gone; None while it is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependency:
+    """One edge of the DAG below a spec; ``depth`` 1 are its own dependencies, in the order of a depth-first walk."""
+
+    spec: SpecSummary
+    kind: EdgeKind
+    depth: int
+    repeated: bool
+    """True where the spec was met before: its own dependencies are not repeated."""
+
+    needed_at_run: bool
+    """Reached by link and run edges alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dependent:
+    """A spec that was built with this one."""
+
+    spec: SpecSummary
+    kind: EdgeKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecReport:
+    """Everything known of one spec."""
+
+    spec: SpecSummary
+    namespace: str
+    package_hash: str
+    external: bool
+    build_spec: DagHash | None
+    verification: Verification | None
+    """None for a spec that is known from a page, or only as a dependency, so that there is no record to recompute."""
+
+    verification_note: str
+    dependencies_known: bool
+    places: tuple[Place, ...]
+    dependencies: tuple[Dependency, ...]
+    dependents: tuple[Dependent, ...]
+    dependents_total: int
+    commands: tuple[str, ...]
+    """Shell commands that use exactly this binary; empty where it is present nowhere."""
+
+    record: str
+    """The original record, as indented JSON; empty where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefStacks:
+    """A ref with its mirrors."""
+
+    ref: Ref
+    stacks: tuple[Stack, ...]
+    counts: Counts
+    packages: int
+    stale: bool = False
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,55 @@
+"""What command line and web are given: the reading side of the catalogue, as a protocol."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from cachescope.model.identity import MirrorName, PackageName, Ref, Stack
+from cachescope.model.results import (
+    PackageList,
+    PackageReport,
+    RefStacks,
+    SearchResult,
+    SourceStatus,
+    SpecReport,
+)
+
+__all__ = ["CatalogueReader"]
+
+
+class CatalogueReader(Protocol):
+    """Answers from the catalogue alone; never asks a mirror. Safe to call from several threads."""
+
+    def sources(self) -> Sequence[SourceStatus]:
+        """All registered mirrors and their sources, by name, layout and view."""
+        ...
+
+    def refs(self) -> Sequence[RefStacks]:
+        """All refs with their stacks: ``develop`` first, then by name, newest first."""
+        ...
+
+    def packages(
+        self, *, ref: Ref | None, stack: Stack | None, prefix: str = "", limit: int = 0, offset: int = 0
+    ) -> PackageList:
+        """Packages with at least one record, by name. Raises ``NotInCatalogue`` for an unknown ref or stack."""
+        ...
+
+    def search(
+        self, query: str, *, ref: Ref | None, stack: Stack | None, limit: int, mentioned: bool = False
+    ) -> SearchResult:
+        """Present specs by name, glob (``*`` and ``?``) or ``/hash`` prefix; ``limit`` 0 is all.
+
+        Raises ``QuerySyntaxError`` for anything else, ``NotInCatalogue`` for an unknown ref or stack.
+        """
+        ...
+
+    def package(self, name: PackageName, *, ref: Ref | None, stack: Stack | None) -> PackageReport:
+        """One package. Raises ``NotInCatalogue``, with near names as hint."""
+        ...
+
+    def spec(self, prefix: str) -> SpecReport:
+        """One spec by its hash or a unique prefix. Raises ``NotInCatalogue`` or ``AmbiguousHash``."""
+        ...
+
+    def mirror_names(self) -> Sequence[MirrorName]:
+        """Registered mirrors, sorted."""
+        ...
