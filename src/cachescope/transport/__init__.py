@@ -1,0 +1,1 @@
+"""The only sockets and files. ``source`` holds the contract, ``opening`` makes what fulfils it, ``writer`` writes."""

@@ -1,0 +1,124 @@
+"""Mirrors in a folder of this machine."""
+
+import errno
+import mmap
+import os
+import stat
+from collections.abc import Callable, Sequence
+from io import FileIO
+from pathlib import Path
+
+from cachescope.model.errors import MirrorUnavailable
+from cachescope.model.record import Validator
+from cachescope.transport.body import HeldBody, check_size
+from cachescope.transport.paths import relative_parts
+from cachescope.transport.progress import ProgressMeter
+from cachescope.transport.source import Fetched, Missing, Progress, ReadOutcome, Unchanged
+
+__all__ = ["FileSource"]
+
+_MAPPED_FROM = 64 * 1024 * 1024
+_CHUNK = 4 * 1024 * 1024
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENXIO})
+
+
+class FileSource:
+    """Reads documents below ``root``; see ``ByteSource`` for the contract.
+
+    Links are followed, also out of ``root``: mirrors on shared disks are often put together from links. Whoever may
+    write to a mirror may thus show any file that the reading user can read.
+
+    Files below 64 MiB are read into memory. Larger ones are mapped, so that an index stands in memory once; a mapped
+    file that somebody cuts short while it is read would end the process by SIGBUS. Spack rewrites small documents in
+    place, but large ones of layout v3 are blobs, which are never rewritten.
+    """
+
+    def __init__(self, root: Path, *, limit: int) -> None:
+        self._root = root
+        self._limit = limit
+
+    def read(
+        self, path: str, *, known: Validator | None = None, progress: Progress | None = None
+    ) -> ReadOutcome:
+        """Read one file. The validator is made of size, time of change (ns) and inode, in place of an entity tag."""
+        target = self._root.joinpath(*relative_parts(path))
+        try:
+            # Without O_NONBLOCK a named pipe in the mirror would stop us for ever.
+            descriptor = os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise _unreadable(target, error) from error
+            self._require_root()
+            return Missing()
+        with FileIO(descriptor) as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                return Missing()
+            validator = Validator(etag=f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}")
+            if known is not None and known.etag == validator.etag:
+                return Unchanged()
+            check_size(status.st_size, limit=self._limit, where=str(target))
+            try:
+                return Fetched(_held(file, status.st_size, progress), validator)
+            except OSError as error:
+                raise _unreadable(target, error) from error
+
+    def list_folders(self, path: str) -> Sequence[str]:
+        """Return the names of the folders below ``path`` (empty for the root), sorted; none if it is not there."""
+        return self._names(path, os.DirEntry.is_dir)
+
+    def list_files(self, path: str) -> Sequence[str]:
+        """Return the names of the files in the folder ``path`` (empty for the root), sorted; none if it is not there."""
+        return self._names(path, os.DirEntry.is_file)
+
+    def close(self) -> None:
+        """Nothing is held between reads."""
+
+    def _names(self, path: str, wanted: Callable[[os.DirEntry[str]], bool]) -> Sequence[str]:
+        target = self._root.joinpath(*relative_parts(path)) if path else self._root
+        try:
+            with os.scandir(target) as entries:
+                return sorted(entry.name for entry in entries if wanted(entry))
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise _unreadable(target, error) from error
+            self._require_root()
+            return []
+
+    def _require_root(self) -> None:
+        try:
+            found = self._root.is_dir()
+        except OSError as error:
+            raise _unreadable(self._root, error) from error
+        if not found:
+            raise MirrorUnavailable(
+                "there is no such folder",
+                where=str(self._root),
+                hint="check the spelling, and whether the disk is mounted on this machine",
+            )
+
+
+def _held(file: FileIO, size: int, progress: Progress | None) -> HeldBody:
+    meter = ProgressMeter(progress, size)
+    if size >= _MAPPED_FROM:
+        held = HeldBody(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
+        meter.advance(size)
+    else:
+        buffer = bytearray(size)
+        view = memoryview(buffer)
+        filled = 0
+        while filled < size and (count := file.readinto(view[filled : filled + _CHUNK])):
+            filled += count
+            meter.advance(count)
+        held = HeldBody(view[:filled])
+    meter.finish()
+    return held
+
+
+def _unreadable(target: Path, error: OSError) -> MirrorUnavailable:
+    denied = error.errno in {errno.EACCES, errno.EPERM}
+    return MirrorUnavailable(
+        "you are not allowed to read it" if denied else f"it cannot be read ({error.strerror})",
+        where=str(target),
+        hint="ask its owner for permission to read" if denied else "check the disk that it is on",
+    )

@@ -1,0 +1,211 @@
+"""Mirrors on web servers."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError
+
+from cachescope.model.errors import MalformedDocument, MirrorUnavailable
+from cachescope.model.mirror import MirrorUrl
+from cachescope.model.record import Validator
+from cachescope.transport.body import BodyWriter, check_size
+from cachescope.transport.gunzip import Gunzip
+from cachescope.transport.http_address import HttpAddress, document_address
+from cachescope.transport.http_client import HttpClient
+from cachescope.transport.http_failures import Asked, Failure, failure_of_error, failure_of_status
+from cachescope.transport.options import TransportOptions
+from cachescope.transport.progress import ProgressMeter
+from cachescope.transport.source import Body, Fetched, Missing, Progress, ReadOutcome, Unchanged
+
+__all__ = ["HttpSource"]
+
+_CHUNK = 64 * 1024
+_WORTH_READING = 64 * 1024  # bytes of an unwanted answer that cost less than a new connection
+_LONGEST_VALIDATOR = 1024
+
+_OK = 200
+_NOT_MODIFIED = 304
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_GONE = frozenset({404, 410})
+
+
+class HttpSource:
+    """Reads documents below the address of a mirror; see ``ByteSource`` for the contract.
+
+    Failures that may pass (no connection, a broken one, silence, 429, 500, 502, 503, 504) are tried again with growing
+    waits; progress then starts again at zero. User and password of the address go to its host alone.
+    """
+
+    def __init__(self, url: MirrorUrl, options: TransportOptions, client: HttpClient) -> None:
+        self._url = url
+        self._options = options
+        self._client = client
+
+    def read(
+        self, path: str, *, known: Validator | None = None, progress: Progress | None = None
+    ) -> ReadOutcome:
+        """Read one document; the validator is the entity tag and the date that the server gave."""
+        start = document_address(self._url, path)
+        for attempt in range(self._options.retries + 1):
+            result = self._attempt(start, known, progress)
+            if not isinstance(result, Failure):
+                return result
+            wait = result.after
+            if wait is None:
+                wait = min(self._options.backoff * 2**attempt, self._options.longest_wait)
+            if not result.may_pass or attempt == self._options.retries or wait > self._options.longest_wait:
+                raise _final(result, attempts=attempt + 1) from result.cause
+            time.sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
+
+    def list_folders(self, path: str) -> None:
+        """Web servers cannot be asked for the names in a folder."""
+
+    def list_files(self, path: str) -> None:
+        """Web servers cannot be asked for the names in a folder."""
+
+    def close(self) -> None:
+        """The connections belong to the client."""
+
+    def _attempt(
+        self, start: HttpAddress, known: Validator | None, progress: Progress | None
+    ) -> ReadOutcome | Failure:
+        address = start
+        visited = {start.url}
+        try:
+            while True:
+                with self._answer(address, _conditions(known)) as response:
+                    if response.status not in _REDIRECTS:
+                        return self._outcome(response, self._asked(start, address), known, progress)
+                    address = self._next(start, address, response, visited)
+        except HTTPError as error:
+            return failure_of_error(error, self._asked(start, address))
+
+    def _outcome(
+        self, response: BaseHTTPResponse, asked: Asked, known: Validator | None, progress: Progress | None
+    ) -> ReadOutcome | Failure:
+        if response.status == _OK:
+            return Fetched(self._received(response, asked.shown, progress), _validator(response.headers))
+        if response.status == _NOT_MODIFIED and known:
+            return Unchanged()
+        if response.status in _GONE:
+            return Missing()
+        return failure_of_status(response.status, response.headers, asked)
+
+    def _next(
+        self, start: HttpAddress, address: HttpAddress, response: BaseHTTPResponse, visited: set[str]
+    ) -> HttpAddress:
+        location = response.headers.get("Location", "")
+        try:
+            there = address.redirected(location)
+            scheme = urlsplit(there.url).scheme
+        except ValueError:
+            there, scheme = address, ""
+        if not location or scheme not in {"http", "https"}:
+            problem = "the server redirects to no address that can be read"
+        elif scheme == "http" and address.url.startswith("https:"):
+            problem = (
+                f"the server redirects from https to {there.shown}, which anybody on the way could change"
+            )
+        elif there.url in visited:
+            problem = f"the server redirects in a circle, back to {there.shown}"
+        elif len(visited) > self._options.max_redirects:
+            problem = (
+                f"the server redirects more than {self._options.max_redirects} times (setting max_redirects)"
+            )
+        else:
+            visited.add(there.url)
+            return there
+        raise MirrorUnavailable(
+            problem, where=start.shown, hint="check the address of the mirror, or tell its maintainer"
+        )
+
+    def _received(self, response: BaseHTTPResponse, where: str, progress: Progress | None) -> Body:
+        limit = self._options.max_unpacked_bytes
+        gunzip = _decoder(response, where)
+        total = None if gunzip else _announced(response)
+        check_size(total or 0, limit=limit, where=where)
+        meter = ProgressMeter(progress, total)
+        arrived = 0
+        with BodyWriter(limit=limit, where=where, temporary_folder=self._options.temporary_folder) as writer:
+            for chunk in response.stream(_CHUNK, decode_content=False):
+                arrived += len(chunk)
+                check_size(arrived, limit=limit, where=where)  # gzip can be endless and unpack to nothing
+                for piece in gunzip.feed(chunk) if gunzip else (chunk,):
+                    writer.write(piece)
+                    meter.advance(len(piece))
+            if gunzip and arrived:  # some servers label an empty body too
+                gunzip.finish()
+            body = writer.finish()
+        meter.finish()
+        return body
+
+    @contextmanager
+    def _answer(self, address: HttpAddress, headers: Mapping[str, str]) -> Iterator[BaseHTTPResponse]:
+        response = self._client.get(address, headers)
+        try:
+            yield response
+            if response.status == _NOT_MODIFIED or (_announced(response) or _CHUNK) <= _WORTH_READING:
+                response.drain_conn()
+        finally:
+            response.close()  # keeps a connection that was read to the end
+
+    def _asked(self, start: HttpAddress, address: HttpAddress) -> Asked:
+        return Asked(
+            shown=start.shown,
+            server=urlsplit(address.url).netloc,
+            proxy=self._client.proxy_shown(address),
+            with_credentials=bool(address.authorization),
+            options=self._options,
+        )
+
+
+def _final(failure: Failure, *, attempts: int) -> MirrorUnavailable:
+    error = failure.error
+    message = error.message
+    if attempts > 1:
+        message += f"; tried {attempts} times"
+    if failure.after:
+        message += f"; it asks to come back after {failure.after:g} s"
+    return MirrorUnavailable(message, where=error.where, hint=error.hint)
+
+
+def _conditions(known: Validator | None) -> dict[str, str]:
+    headers = {}
+    if known and known.etag:
+        headers["If-None-Match"] = known.etag
+    if known and known.last_modified:
+        headers["If-Modified-Since"] = known.last_modified
+    return headers
+
+
+def _validator(headers: Mapping[str, str]) -> Validator:
+    return Validator(_repeatable(headers.get("ETag", "")), _repeatable(headers.get("Last-Modified", "")))
+
+
+def _repeatable(value: str) -> str:
+    """Keep only what may be sent back as a header: a broken one must not spoil every later read."""
+    fit = len(value) <= _LONGEST_VALIDATOR and value.isascii() and value.isprintable()
+    return value if fit else ""
+
+
+def _decoder(response: BaseHTTPResponse, where: str) -> Gunzip | None:
+    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    if coding in {"", "identity"}:
+        return None
+    if coding in {"gzip", "x-gzip"}:
+        return Gunzip(where)
+    raise MalformedDocument(
+        f"the server sends the content coding {coding[:40]!r}, which was not asked for",
+        where=where,
+        hint="tell the maintainer of the mirror",
+    )
+
+
+def _announced(response: BaseHTTPResponse) -> int | None:
+    length = response.headers.get("Content-Length", "")
+    chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
+    return int(length) if length.isascii() and length.isdecimal() and not chunked else None

@@ -1,0 +1,90 @@
+"""The contract of everything that bytes can be read from.
+
+A ``ByteSource`` stands at the root of one mirror; paths are relative to it, with ``/`` between parts. Its errors are
+``MirrorUnavailable`` (could not be asked: no host, refused, time-out, 401, 403, 5xx, redirect loop) and
+``MalformedDocument`` (broken content coding, over the limit of size). "Not there" is no error but ``Missing``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from cachescope.model.record import Validator
+
+__all__ = ["Body", "ByteSource", "Fetched", "Missing", "Progress", "ReadOutcome", "Unchanged"]
+
+Progress = Callable[[int, int | None], None]
+"""Called with bytes read so far, unpacked, and the total if it is known.
+
+At most ten times a second, and once at the end with the total for both. Where a read is tried again it starts at zero.
+"""
+
+
+class Body(Protocol):
+    """Bytes that were read: mapped from a file, so that a large index never stands in memory twice."""
+
+    @property
+    def data(self) -> memoryview:
+        """All bytes, read-only; valid until ``close``."""
+        ...
+
+    def close(self) -> None:
+        """Give the bytes back. A second call does nothing."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The document, and what to ask with next time (empty if the server offers nothing)."""
+
+    body: Body
+    validator: Validator
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The document is the one that ``known`` was about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The source answers, and says that there is no such document (404, 410, no such file)."""
+
+
+ReadOutcome = Fetched | Unchanged | Missing
+
+
+class ByteSource(Protocol):
+    """One mirror to read from."""
+
+    def read(
+        self, path: str, *, known: Validator | None = None, progress: Progress | None = None
+    ) -> ReadOutcome:
+        """Read one document. With ``known`` the question is conditional, and ``Unchanged`` an answer.
+
+        ``path`` is plain: ``..``, empty parts, a leading ``/``, backslashes and NUL raise ``ValueError``, an error of the
+        program. HTTP content coding (gzip) is undone; a compression of the document itself is the caller's to undo.
+        """
+        ...
+
+    def list_folders(self, path: str) -> Sequence[str] | None:
+        """Return the names of the folders in ``path`` (empty for the root), sorted; none where it is not there.
+
+        None where this kind of source cannot list.
+        """
+        ...
+
+    def list_files(self, path: str) -> Sequence[str] | None:
+        """Return the names of the files in ``path``, as ``list_folders`` does: what a folder of pages is read by."""
+        ...
+
+    def close(self) -> None:
+        """Release what this source holds; connections belong to the client that it was opened with."""
+        ...
