@@ -1,0 +1,68 @@
+"""Where things are in a mirror: pure path arithmetic.
+
+Source: Spack 1.2 ``url_buildcache`` and 0.23 ``binary_distribution``. Paths are relative to the mirror's root::
+
+    v3   v3/manifests/index/index.manifest.json           the default index (then a blob)
+         v3/manifests/index/VIEW/index.manifest.json      a named view (Spack 1.2)
+         v3/manifests/spec/NAME/NAME-VERSION-HASH.spec.manifest.json
+         blobs/sha256/ab/abcdef...                        note: not below v3/
+    v2   build_cache/index.json                           and index.json.hash beside it
+"""
+
+import re
+from dataclasses import dataclass
+
+from cachescope.model.identity import Digest, ViewName
+from cachescope.model.mirror import Layout
+
+__all__ = [
+    "VIEWS_FOLDER",
+    "IndexLocation",
+    "blob_path",
+    "index_locations",
+    "mirror_root_of_index",
+    "view_location",
+]
+
+VIEWS_FOLDER = "v3/manifests/index"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexLocation:
+    """The first document to ask for, and the layout that it proves."""
+
+    layout: Layout
+    view: ViewName | None
+    path: str
+
+
+def index_locations() -> tuple[IndexLocation, ...]:
+    """Return what to probe at a mirror, in Spack's order: v3, then v2. Both count when both exist."""
+    return (
+        IndexLocation(Layout.V3, None, f"{VIEWS_FOLDER}/index.manifest.json"),
+        IndexLocation(Layout.V2, None, "build_cache/index.json"),
+    )
+
+
+def view_location(view: ViewName) -> IndexLocation:
+    """Return where a named view has its index manifest; views exist in layout v3 alone."""
+    return IndexLocation(Layout.V3, view, f"{VIEWS_FOLDER}/{view}/index.manifest.json")
+
+
+def blob_path(digest: Digest) -> str:
+    """Return where a mirror keeps the bytes with this digest."""
+    return f"blobs/{digest.algorithm}/{digest.hexadecimal[:2]}/{digest.hexadecimal}"
+
+
+_INDEX_TAIL = re.compile(r"/(?:v\d+/manifests/.*|blobs/.*|build_cache/.*)")
+
+
+def mirror_root_of_index(url: str) -> str | None:
+    """Cut the address of an index manifest or index blob back to its mirror; None for any other address.
+
+    The last occurrence counts, so that a mirror inside a folder called ``blobs`` is found.
+    """
+    cuts = [found.start() for found in re.finditer(r"/(?=v\d+/manifests/|blobs/|build_cache/)", url)]
+    if not cuts or _INDEX_TAIL.match(url, cuts[-1]) is None:
+        return None
+    return url[: cuts[-1]]
