@@ -1,0 +1,233 @@
+"""The write side: the records of a source at one state take the place of the former ones, in the caller's transaction.
+
+Presence is an interval: a record that stays costs nothing, one that comes, goes or changes costs one row.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from cachescope.catalogue import schema as t
+from cachescope.catalogue.bulk import bulk_insert
+from cachescope.catalogue.spec_writer import Knowledge, SpecWriter
+from cachescope.catalogue.summaries import chunks, summarise
+from cachescope.catalogue.times import to_stored
+from cachescope.model.errors import MalformedDocument, MalformedRecord
+from cachescope.model.identity import DagHash, MirrorName
+from cachescope.model.record import Presence, SpecRecords
+from cachescope.model.results import Counts
+
+__all__ = ["SnapshotChange", "SnapshotWriter"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotChange:
+    """What a snapshot changed."""
+
+    added: int
+    gone: int
+    changed: int
+    rejected: tuple[MalformedRecord, ...]
+    warnings: tuple[str, ...]
+
+
+class SnapshotWriter:
+    """Writes the snapshots of one transaction, and at its end the counts and summaries of all that they touched."""
+
+    def __init__(
+        self, connection: Connection, *, now: datetime, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        """``progress`` is told how many of how many new records of a source are written."""
+        self._connection = connection
+        self._now = to_stored(now)
+        self._progress = progress
+        self._specs = SpecWriter(connection)
+        self._touched: dict[MirrorName, set[int]] = {}
+        self._sources: set[int] = set()
+        self._next_snapshot = int(connection.execute(select(func.max(t.snapshot.c.id))).scalar() or 0) + 1
+
+    def replace(
+        self,
+        mirror: MirrorName,
+        source_id: int,
+        records: SpecRecords,
+        *,
+        digest: str,
+        scope: str = "",
+        strict: bool = False,
+    ) -> SnapshotChange:
+        """Replace the records of a source, or of one package of it (``scope``).
+
+        Raises ``MalformedDocument`` if no record at all could be read, or with ``strict`` if one could not; then the
+        source is as it was.
+        """
+        try:
+            with self._connection.begin_nested():
+                return self._replace(mirror, source_id, records, digest, scope, strict=strict)
+        except BaseException:
+            # Keys that were given out since the savepoint are free again.
+            self._specs = SpecWriter(self._connection)
+            raise
+
+    def finish(self) -> dict[int, Counts]:
+        """Write counts and summaries of all that changed; returns the counts by source. Call once, at the end."""
+        counts = {source_id: self._count(source_id) for source_id in sorted(self._sources)}
+        for mirror, names in self._touched.items():
+            if names:
+                summarise(self._connection, mirror, sorted(names))
+        self._touched.clear()
+        return counts
+
+    def _replace(
+        self,
+        mirror: MirrorName,
+        source_id: int,
+        records: SpecRecords,
+        digest: str,
+        scope: str,
+        *,
+        strict: bool,
+    ) -> SnapshotChange:
+        current = self._current(source_id, scope)
+        incoming = records.presence
+        if scope and not current and not incoming:
+            # A page has nothing to say of this stack, and never had.
+            return SnapshotChange(added=0, gone=0, changed=0, rejected=(), warnings=())
+        new_here = [one for one in incoming if one not in current]
+        keys, unreadable = self._keys(records, new_here, current)
+        rejected = [*records.rejected, *unreadable]
+        _refuse(rejected, strict=strict, readable=len(keys) + len(incoming) - len(new_here))
+
+        snapshot = self._next_snapshot
+        self._next_snapshot += 1
+        # Sorted, because the table is stored in the order of its key.
+        opened = sorted((keys[one], int(incoming[one])) for one in new_here if one in keys)
+        changed = sorted(
+            (key, int(incoming[one]))
+            for one, (key, state) in current.items()
+            if one in incoming and state != incoming[one]
+        )
+        gone = [key for one, (key, _) in current.items() if one not in incoming]
+        self._close(source_id, snapshot, [*gone, *(key for key, _ in changed)])
+        rows = [(source_id, key, snapshot, None, state) for key, state in [*opened, *changed]]
+        bulk_insert(self._connection, t.presence, rows)
+        self._connection.execute(
+            insert(t.snapshot).values(
+                id=snapshot,
+                source_id=source_id,
+                scope=scope,
+                taken_at=self._now,
+                digest=digest,
+                records=len(incoming),
+            )
+        )
+        self._touch(mirror, [*(key for key, _ in opened), *(key for key, _ in changed), *gone])
+        self._describe_source(source_id, records, len(rejected))
+        return SnapshotChange(
+            added=len(opened),
+            gone=len(gone),
+            changed=len(changed),
+            rejected=tuple(rejected),
+            warnings=records.header.warnings,
+        )
+
+    def _current(self, source_id: int, scope: str) -> dict[DagHash, tuple[int, int]]:
+        statement = (
+            select(t.spec.c.hash, t.presence.c.spec_id, t.presence.c.state)
+            .join(t.spec, t.spec.c.id == t.presence.c.spec_id)
+            .where(t.presence.c.source_id == source_id, t.presence.c.until.is_(None))
+        )
+        if scope:
+            name_id = select(t.name.c.id).where(t.name.c.text == scope).scalar_subquery()
+            statement = statement.where(t.spec.c.name_id == name_id)
+        return {dag_hash: (key, state) for dag_hash, key, state in self._connection.execute(statement)}
+
+    def _keys(
+        self, records: SpecRecords, new_here: Sequence[DagHash], current: dict[DagHash, tuple[int, int]]
+    ) -> tuple[dict[DagHash, int], list[MalformedRecord]]:
+        """Return the keys of the records that are new to this source, writing those the catalogue lacks."""
+        level = Knowledge.PAGE if records.header.version is None else Knowledge.RECORD
+        found = self._specs.find(new_here)
+        keys = {one: key for one, (key, knowledge) in found.items() if knowledge >= level}
+        wanted = [one for one in new_here if one not in keys]
+        known = {one: key for one, (key, _) in found.items()} | {
+            one: key for one, (key, _) in current.items()
+        }
+        written, rejected = self._specs.write(records, wanted, known, self._progress)
+        keys.update(written)
+        return keys, rejected
+
+    def _close(self, source_id: int, snapshot: int, spec_ids: Sequence[int]) -> None:
+        if not spec_ids:
+            return
+        statement = (
+            update(t.presence)
+            .where(
+                t.presence.c.source_id == source_id,
+                t.presence.c.spec_id == bindparam("closed"),
+                t.presence.c.until.is_(None),
+            )
+            .values(until=snapshot)
+        )
+        self._connection.execute(statement, [{"closed": key} for key in spec_ids])
+
+    def _touch(self, mirror: MirrorName, spec_ids: Sequence[int]) -> None:
+        names = self._touched.setdefault(mirror, set())
+        for some in chunks(spec_ids):
+            names.update(
+                self._connection.execute(
+                    select(t.spec.c.name_id).where(t.spec.c.id.in_(some)).distinct()
+                ).scalars()
+            )
+
+    def _describe_source(self, source_id: int, records: SpecRecords, rejected: int) -> None:
+        self._sources.add(source_id)
+        self._connection.execute(
+            update(t.source)
+            .where(t.source.c.id == source_id)
+            .values(
+                index_version=records.header.version,
+                rejected=rejected,
+                warnings="\n".join(records.header.warnings),
+                snapshot_at=self._now,
+            )
+        )
+
+    def _count(self, source_id: int) -> Counts:
+        rows = self._connection.execute(
+            select(t.presence.c.state, func.count())
+            .where(t.presence.c.source_id == source_id, t.presence.c.until.is_(None))
+            .group_by(t.presence.c.state)
+        )
+        by_state = {int(state): int(count) for state, count in rows}
+        counts = Counts(
+            present=by_state.get(Presence.PRESENT, 0),
+            mentioned=by_state.get(Presence.MENTIONED, 0),
+            unstated=by_state.get(Presence.UNSTATED, 0),
+        )
+        self._connection.execute(
+            update(t.source)
+            .where(t.source.c.id == source_id)
+            .values(present=counts.present, mentioned=counts.mentioned, unstated=counts.unstated)
+        )
+        return counts
+
+
+def _refuse(rejected: Iterable[MalformedRecord], *, strict: bool, readable: int) -> None:
+    rejected = list(rejected)
+    if not rejected or (readable and not strict):
+        return
+    first = rejected[0]
+    counted = (
+        f"{len(rejected)} records of the index cannot be read"
+        if len(rejected) > 1
+        else "a record cannot be read"
+    )
+    hint = (
+        "without --strict the other records are kept"
+        if readable
+        else "no record could be read: is this an index of Spack?"
+    )
+    raise MalformedDocument(f"{counted}, the first: {first.message}", where=first.where, hint=hint)

@@ -1,0 +1,118 @@
+"""Rows to ``SpecSummary``: the one shape in which every list shows a spec."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, FromClause, Row, Select, select
+
+from cachescope.catalogue import schema as t
+from cachescope.catalogue.interning import decode_variant_set
+from cachescope.catalogue.scope import Scope
+from cachescope.catalogue.summaries import chunks
+from cachescope.model.identity import DagHash, MirrorName, PackageName, Ref, Stack
+from cachescope.model.record import Presence
+from cachescope.model.results import SpecSummary
+from cachescope.model.spec import Architecture, Compiler, VariantSet
+
+__all__ = ["present_in", "read_summaries", "select_specs", "spec_columns"]
+
+_NO_VARIANTS = VariantSet(b"{}", (), ())
+
+
+def spec_columns() -> tuple[Any, ...]:
+    """Return the columns that ``read_summaries`` needs, besides ``state``."""
+    return (
+        t.spec.c.id,
+        t.spec.c.hash,
+        t.name.c.text.label("name"),
+        t.version.c.text.label("version"),
+        t.version.c.key.label("version_key"),
+        t.compiler.c.name.label("compiler_name"),
+        t.compiler.c.version.label("compiler_version"),
+        t.architecture.c.platform,
+        t.architecture.c.os,
+        t.architecture.c.target,
+        t.variant_set.c.key.label("variants_key"),
+        t.variant_set.c.content.label("variants_content"),
+        t.spec.c.spec_format,
+        t.spec.c.knowledge,
+    )
+
+
+def select_specs(presence: FromClause | None = None, *extra: Any) -> Select[Any]:
+    """Select specs with all their parts; with ``presence`` only those in it, and their ``state``."""
+    tables = (
+        t.spec.join(t.name, t.name.c.id == t.spec.c.name_id)
+        .outerjoin(t.version, t.version.c.id == t.spec.c.version_id)
+        .outerjoin(t.compiler, t.compiler.c.id == t.spec.c.compiler_id)
+        .outerjoin(t.architecture, t.architecture.c.id == t.spec.c.architecture_id)
+        .outerjoin(t.variant_set, t.variant_set.c.id == t.spec.c.variant_set_id)
+    )
+    columns = [*spec_columns(), *extra]
+    if presence is not None:
+        tables = tables.join(presence, presence.c.spec_id == t.spec.c.id)
+        columns.append(presence.c.state)
+    return select(*columns).select_from(tables)
+
+
+def present_in(
+    connection: Connection, spec_ids: Sequence[int], scope: Scope
+) -> Mapping[int, tuple[MirrorName, ...]]:
+    """Return where specs are present now, within a scope, sorted."""
+    found: dict[int, set[MirrorName]] = {}
+    for some in chunks(spec_ids):
+        rows = connection.execute(
+            select(t.presence.c.spec_id, t.mirror.c.ref, t.mirror.c.stack)
+            .join(t.source, t.source.c.id == t.presence.c.source_id)
+            .join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
+            .where(
+                t.presence.c.spec_id.in_(some),
+                t.presence.c.until.is_(None),
+                t.presence.c.state == int(Presence.PRESENT),
+                *scope.conditions(),
+            )
+        )
+        for spec_id, ref, stack in rows:
+            found.setdefault(spec_id, set()).add(MirrorName(Ref(ref), Stack(stack)))
+    return {spec_id: tuple(sorted(names)) for spec_id, names in found.items()}
+
+
+def read_summaries(connection: Connection, rows: Iterable[Row[Any]], scope: Scope) -> list[SpecSummary]:
+    """Make summaries of rows of ``select_specs``; one further statement for each 500 rows says where they are present."""
+    rows = list(rows)
+    places = present_in(connection, [row.id for row in rows], scope)
+    sets: dict[bytes, VariantSet] = {}
+    summaries = []
+    for row in rows:
+        variants = _NO_VARIANTS
+        if row.variants_key is not None:
+            known = sets.get(row.variants_key)
+            variants = sets[row.variants_key] = known or decode_variant_set(
+                row.variants_key, row.variants_content
+            )
+        state = getattr(row, "state", None)
+        summaries.append(
+            SpecSummary(
+                hash=DagHash(row.hash),
+                name=PackageName(row.name),
+                version=row.version or "",
+                compiler=Compiler(row.compiler_name, row.compiler_version)
+                if row.compiler_name is not None
+                else None,
+                architecture=Architecture(row.platform or "", row.os or "", row.target or ""),
+                variants=variants,
+                spec_format=row.spec_format,
+                presence=Presence(state) if state is not None else Presence.MENTIONED,
+                mirrors=places.get(row.id, ()),
+                page_variants=_page_variants(row.variants_key),
+            )
+        )
+    return summaries
+
+
+def _page_variants(key: bytes | None) -> tuple[str, ...] | None:
+    """Return the variants as a published page printed them: they stand in the key of such a set."""
+    if key is None or not key.startswith(b'{"page":'):
+        return None
+    return tuple(json.loads(key)["page"])
