@@ -1,0 +1,119 @@
+"""The command ``cachescope``: global options, the tree of commands, and the one place where errors become exit codes."""
+
+import gc
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cachescope import __version__
+from cachescope.cli import exporting, mirrors, reading, serving, syncing
+from cachescope.cli.context import Context, error_console
+from cachescope.model.errors import CachescopeError
+
+__all__ = ["app", "run"]
+
+_REPORT_TO = "https://github.com/cachescope/cachescope/issues"
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+_INTERNAL = 70
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--db", metavar="FILE", help="File of the catalogue (CACHESCOPE_DB).")
+@click.version_option(__version__, message="cachescope %(version)s")
+@click.pass_context
+def app(context: click.Context, *, db: str | None) -> None:
+    """Tell what is in Spack binary build caches: which binaries exist, where, and how to use them."""
+    context.obj = Context(db=db)
+
+
+for _command in (
+    mirrors.add,
+    mirrors.remove,
+    mirrors.caches,
+    syncing.sync,
+    reading.search,
+    reading.packages,
+    reading.package,
+    reading.show,
+    exporting.page,
+    exporting.export,
+    serving.serve,
+):
+    app.add_command(_command)
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code."""
+    # Commands are short and make few cycles: without the collector they start a tenth faster. 'serve' turns it on again.
+    gc.disable()
+    given = _options_first(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(_guarded(given))
+
+
+def _options_first(arguments: list[str]) -> list[str]:
+    """Let ``--db`` stand anywhere: it belongs to the program, but people write it where they think of it."""
+    first: list[str] = []
+    rest: list[str] = []
+    pending = iter(arguments)
+    for one in pending:
+        if one == "--":
+            rest.extend((one, *pending))
+        elif one == "--db":
+            first.extend((one, *(value for value in (next(pending, None),) if value is not None)))
+        elif one.startswith("--db="):
+            first.append(one)
+        else:
+            rest.append(one)
+    return [*first, *rest]
+
+
+def _guarded(arguments: list[str]) -> int:  # noqa: PLR0911 - one row for each way to end
+    try:
+        result: Any = app.main(args=arguments, prog_name="cachescope", standalone_mode=False)
+        sys.stdout.flush()
+    except CachescopeError as error:
+        return _failed(error, as_json="--json" in arguments)
+    except (KeyboardInterrupt, click.Abort):
+        error_console().print("interrupted; what was in the catalogue before is still there")
+        return _INTERRUPTED
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader has seen enough ('| head'): nothing more can be written, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - the last line of defence, which reports and does not hide
+        return _reported(error)
+    return result if isinstance(result, int) else 0
+
+
+def _failed(error: CachescopeError, *, as_json: bool) -> int:
+    from cachescope.present import to_json, to_text
+
+    if as_json:
+        sys.stdout.buffer.write(to_json.render_error(error))
+        sys.stdout.flush()
+    to_text.error(error_console(), error)
+    return error.exit_code
+
+
+def _reported(error: Exception) -> int:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}:{last.lineno}"
+    if os.environ.get("CACHESCOPE_DEBUG"):
+        traceback.print_exception(error)
+    error_console().print(
+        f"internal error: {type(error).__name__}: {error} ({place})\n"
+        f"Please report it at {_REPORT_TO}; CACHESCOPE_DEBUG=1 shows more.",
+        markup=False,
+        highlight=False,
+    )
+    return _INTERNAL

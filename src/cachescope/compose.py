@@ -1,0 +1,155 @@
+"""The only wiring: settings to sources, catalogue, services and application. Owns their lifetimes; only ``cli`` imports it."""
+
+import logging
+import os
+import secrets
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cachescope import __version__
+from cachescope.model.mirror import MirrorUrl, parse_mirror_url
+from cachescope.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from litestar import Litestar
+
+    from cachescope.catalogue.engine import Catalogue
+    from cachescope.catalogue.reader import Reader
+    from cachescope.jobs.progress import SyncProgress
+    from cachescope.jobs.published_pages import PageReader
+    from cachescope.jobs.refresh import Refresher
+    from cachescope.transport.source import ByteSource
+
+__all__ = ["Writing", "database_path", "now", "parse_url", "reading", "settings", "web_app", "writing"]
+
+_LOG = logging.getLogger("cachescope")
+
+
+def now() -> datetime:
+    """Return the time, in UTC."""
+    return datetime.now(UTC)
+
+
+def settings(given: Mapping[str, Any]) -> Settings:
+    """Read the settings of this process; ``given`` are those of the command line."""
+    named = os.environ.get("CACHESCOPE_CONFIG")
+    if named:
+        file = Path(named).expanduser()
+    else:
+        import platformdirs
+
+        file = Path(platformdirs.user_config_dir("cachescope")) / "config.toml"
+    return read_settings(file, os.environ, given)
+
+
+def database_path(chosen: Settings) -> Path:
+    """Return the file of the catalogue."""
+    if chosen.db:
+        return Path(chosen.db).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("cachescope")) / "catalogue.sqlite"
+
+
+def parse_url(text: str) -> MirrorUrl:
+    """Read the address of a mirror; plain paths are relative to the working directory."""
+    return parse_mirror_url(text, cwd=Path.cwd())
+
+
+@contextmanager
+def reading(chosen: Settings, *, make: bool = False) -> "Iterator[tuple[Catalogue, Reader]]":
+    """Open the catalogue for reading; with ``make`` it is made where there is none. Raises ``CatalogueUnusable``.
+
+    Who stays, as a server does, has it made: else he would never see what others sync into it later.
+    """
+    from cachescope.catalogue.engine import open_for_reading, open_for_writing
+    from cachescope.catalogue.reader import Reader
+
+    path = database_path(chosen)
+    if make and not path.exists():
+        open_for_writing(path, busy_timeout=chosen.busy_timeout).close()
+    with open_for_reading(path, busy_timeout=chosen.busy_timeout) as catalogue:
+        yield catalogue, Reader(catalogue)
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What commands that write are given."""
+
+    catalogue: "Catalogue"
+    open_source: "Callable[[MirrorUrl], ByteSource]"
+    settings: Settings
+
+    def refresher(
+        self, progress: "SyncProgress", *, probe: bool, strict: bool, allow_empty: bool
+    ) -> "Refresher":
+        """Make the job that reads mirrors."""
+        from cachescope.jobs.refresh import Refresher, RefreshOptions
+
+        options = RefreshOptions(
+            probe=probe,
+            probe_after=timedelta(days=self.settings.probe_after_days),
+            strict=strict,
+            allow_empty=allow_empty,
+            max_unpacked_bytes=self.settings.max_unpacked_bytes,
+            temporary_folder=_folder(self.settings),
+        )
+        return Refresher(
+            self.catalogue, open_source=self.open_source, now=now, options=options, progress=progress
+        )
+
+    def page_reader(self, progress: "SyncProgress", *, strict: bool) -> "PageReader":
+        """Make the job that reads published pages."""
+        from cachescope.jobs.published_pages import PageReader
+
+        return PageReader(
+            self.catalogue, open_source=self.open_source, now=now, strict=strict, progress=progress
+        )
+
+
+@contextmanager
+def writing(chosen: Settings) -> Iterator[Writing]:
+    """Open the catalogue for writing, making it if need be, and the connections to mirrors."""
+    from cachescope.catalogue.engine import open_for_writing
+    from cachescope.transport.opening import HttpClient, TransportOptions, open_source
+
+    options = TransportOptions(
+        connect_timeout=chosen.connect_timeout,
+        read_timeout=chosen.read_timeout,
+        retries=chosen.retries,
+        backoff=chosen.backoff,
+        max_unpacked_bytes=chosen.max_unpacked_bytes,
+        max_redirects=chosen.max_redirects,
+        ca_file=Path(chosen.ca_file).expanduser() if chosen.ca_file else None,
+        user_agent=f"cachescope/{__version__}",
+        proxies=urllib.request.getproxies(),
+        temporary_folder=_folder(chosen),
+    )
+    with (
+        open_for_writing(database_path(chosen), busy_timeout=chosen.busy_timeout) as catalogue,
+        HttpClient(options) as client,
+    ):
+        yield Writing(catalogue, lambda url: open_source(url, options, client), chosen)
+
+
+def _folder(chosen: Settings) -> Path | None:
+    return Path(chosen.temporary_folder).expanduser() if chosen.temporary_folder else None
+
+
+def web_app(reader: "Reader") -> "Litestar":
+    """Make the web application over an open catalogue."""
+    from cachescope.web.app import create_app
+
+    return create_app(reader, now=now, version=__version__, on_error=_logged)
+
+
+def _logged(error: Exception) -> str:
+    """Log an internal error under an id, which is all that a client is told."""
+    identifier = secrets.token_hex(4)
+    _LOG.error("internal error %s", identifier, exc_info=error)
+    return identifier

@@ -1,0 +1,1 @@
+"""Use cases: the only place where transport, formats and the catalogue meet."""

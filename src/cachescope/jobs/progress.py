@@ -1,0 +1,36 @@
+"""How a job tells that it goes on; the command line draws bars from it."""
+
+from typing import Protocol
+
+from cachescope.model.results import SourceOutcome
+
+__all__ = ["NoProgress", "SyncProgress"]
+
+
+class SyncProgress(Protocol):
+    """Told by ``refresh`` in the thread that reads."""
+
+    def reading(self, name: str, done: int, total: int | None) -> None:
+        """Bytes of the index of ``name`` so far, and all if known."""
+        ...
+
+    def writing(self, name: str, done: int, total: int) -> None:
+        """New records of ``name`` that are in the catalogue, of how many."""
+        ...
+
+    def finished(self, outcome: SourceOutcome) -> None:
+        """One source is done."""
+        ...
+
+
+class NoProgress:
+    """Says nothing."""
+
+    def reading(self, name: str, done: int, total: int | None) -> None:
+        """Ignore it."""
+
+    def writing(self, name: str, done: int, total: int) -> None:
+        """Ignore it."""
+
+    def finished(self, outcome: SourceOutcome) -> None:
+        """Ignore it."""

@@ -1,0 +1,138 @@
+"""Every setting, one row each: name, default, help, unit.
+
+A value comes from the command line, else from the environment (``CACHESCOPE_`` and the name in capitals), else from the
+settings file (TOML, same names), else it is the default. Read by ``compose`` and ``cli`` alone, once; values are handed on.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from cachescope.model.errors import UserInputError
+
+__all__ = ["Settings", "environment_name", "read_settings", "rows"]
+
+_PREFIX = "CACHESCOPE_"
+
+
+def _row(default: Any, text: str, *, unit: str = "") -> Any:
+    return field(default=default, metadata={"help": text, "unit": unit})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings with their values."""
+
+    db: str = _row("", "file of the catalogue; empty for the user's data folder")
+    busy_timeout: float = _row(
+        30.0, "how long to wait for another process that writes the catalogue", unit="s"
+    )
+    connect_timeout: float = _row(10.0, "how long to wait for a connection to a mirror", unit="s")
+    read_timeout: float = _row(60.0, "how long a mirror may stay silent while it answers", unit="s")
+    retries: int = _row(3, "how often to try again after a failure that may pass")
+    backoff: float = _row(0.5, "wait before the first retry; doubled for each further one", unit="s")
+    max_unpacked_bytes: int = _row(
+        4 * 1024**3, "largest document that is read, after decompression", unit="bytes"
+    )
+    max_redirects: int = _row(10, "how many redirects are followed for one document")
+    ca_file: str = _row("", "PEM file of further certificate authorities to trust")
+    temporary_folder: str = _row(
+        "", "where large documents are held while they are read; empty for the system's choice"
+    )
+    probe_after_days: float = _row(
+        7.0, "when to ask again for layouts that a mirror did not have", unit="days"
+    )
+    public_addresses: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({"s3://spack-binaries/": "https://binaries.spack.io/"}),
+        metadata={
+            "help": "readable addresses of buckets, for 'add --discover': beginning to beginning",
+            "unit": "",
+        },
+    )
+    host: str = _row("127.0.0.1", "address that 'serve' listens on")
+    port: int = _row(8000, "port that 'serve' listens on; 0 for any free one")
+
+
+def rows() -> tuple[Field[Any], ...]:
+    """Return all settings as rows: ``name``, ``default``, ``metadata['help']``, ``metadata['unit']``."""
+    return fields(Settings)
+
+
+def environment_name(name: str) -> str:
+    """Return the name of a setting in the environment."""
+    return _PREFIX + name.upper()
+
+
+def read_settings(file: Path, environment: Mapping[str, str], given: Mapping[str, Any]) -> Settings:
+    """Read all settings once; ``given`` are those of the command line (None for those that are not).
+
+    Raises ``UserInputError`` for an unknown name or a value of the wrong kind.
+    """
+    values = _from_file(file)
+    for row in rows():
+        text = environment.get(environment_name(row.name))
+        if text is not None:
+            values[row.name] = _parsed(row, text, where=environment_name(row.name))
+    values.update({name: value for name, value in given.items() if value is not None})
+    return Settings(**values)
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UserInputError(
+            f"the settings file cannot be read: {error.strerror}", where=str(file)
+        ) from error
+    try:
+        found = tomllib.loads(text.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserInputError(f"the settings file is not TOML: {error}", where=str(file)) from error
+    known = {row.name: row for row in rows()}
+    for name, value in found.items():
+        if name not in known:
+            raise UserInputError(
+                f"unknown setting {name!r}", where=str(file), hint=f"known are {', '.join(sorted(known))}"
+            )
+        found[name] = _checked(known[name], value, where=f"{file}: {name}")
+    return found
+
+
+def _default(row: Field[Any]) -> Any:
+    return row.default_factory() if row.name == "public_addresses" else row.default  # type: ignore[operator]
+
+
+def _parsed(row: Field[Any], text: str, *, where: str) -> Any:
+    """Read a value from the environment; a table is ``beginning=address`` pairs, separated by blanks."""
+    default = _default(row)
+    try:
+        if isinstance(default, Mapping):
+            return _checked(row, dict(pair.split("=", 1) for pair in text.split()), where=where)
+        return _checked(row, type(default)(text), where=where)
+    except ValueError as error:
+        raise _wrong(row, text, where) from error
+
+
+def _checked(row: Field[Any], value: Any, *, where: str) -> Any:
+    default = _default(row)
+    if isinstance(default, Mapping):
+        if isinstance(value, Mapping) and all(isinstance(one, str) for one in value.values()):
+            return MappingProxyType(dict(value))
+        raise _wrong(row, value, where)
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not type(default) or (isinstance(value, int | float) and value < 0):
+        raise _wrong(row, value, where)
+    return value
+
+
+def _wrong(row: Field[Any], value: object, where: str) -> UserInputError:
+    kinds = {"str": "a text", "int": "a whole number, not negative", "float": "a number, not negative"}
+    kind = kinds.get(type(_default(row)).__name__, "a table of texts")
+    unit = f" ({row.metadata['unit']})" if row.metadata["unit"] else ""
+    return UserInputError(f"{value!r} is not {kind}{unit}", where=where, hint=row.metadata["help"])
