@@ -1,0 +1,1 @@
+"""Results to frozen page models, and page models to HTML, JSON and text."""

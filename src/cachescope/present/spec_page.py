@@ -1,0 +1,165 @@
+"""The page of one binary: everything that is known of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cachescope.model.identity import DagHash
+from cachescope.model.record import Presence, Verdict
+from cachescope.model.results import SpecReport
+from cachescope.present import urls, wording
+from cachescope.present.dependency_tree import DependencyTrees, TreeRow, dependency_trees
+from cachescope.present.pages import Frame, Moved, PageRequest
+
+__all__ = ["DEPENDENTS_SHOWN", "SpecPage", "TreeLine", "spec_page"]
+
+DEPENDENTS_SHOWN = 20
+_TREE_ROOM = 480
+"""Room on a page for both trees: a spec takes 2, one met again 1. Keeps the heaviest page under 100 kB."""
+
+_RECORD_CHARACTERS = 16_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeLine:
+    """A line of a dependency tree, with what its nesting opens and closes."""
+
+    row: TreeRow
+    opens: int
+    """Lists that begin before this line: 0 or 1."""
+
+    closes: int
+    """Lists that end before this line."""
+
+    depth: int
+    """Lists that are open at this line."""
+
+    first: int
+    """For a spec met again: the line, counted from 1, where it stands first; else 0."""
+
+    is_target: bool
+    """Whether a later line leads here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecPage:
+    """One binary."""
+
+    frame: Frame
+    result: SpecReport
+    headline: str
+    """Where the binary is, in a few words."""
+
+    available: bool
+    """Whether any source lists a binary."""
+
+    verdict: str
+    """The verdict of recomputing the hash, for people; empty where there was nothing to recompute."""
+
+    verified: bool
+    verdict_reason: str
+    trees: DependencyTrees
+    to_run: tuple[TreeLine, ...]
+    only_to_build: tuple[TreeLine, ...]
+    """Cut to what a page can bear; ``trees`` has the totals."""
+
+    trees_cut: bool
+    dependents_shown: int
+    record: str
+    """The raw record; empty where there is none, or where it is too long for a page."""
+
+    record_too_long: bool
+
+
+def spec_page(result: SpecReport, request: PageRequest) -> SpecPage | Moved:
+    """Build the page of one binary; only the whole hash is its address."""
+    spec = result.spec
+    if request.subject != spec.hash:
+        return Moved(urls.spec(spec.hash, request.scope))
+    trees = dependency_trees(result)
+    too_long = len(result.record) > _RECORD_CHARACTERS
+    to_run = _cut(trees.to_run, _TREE_ROOM)
+    only_to_build = _cut(trees.only_to_build, max(_TREE_ROOM - _room_of(to_run), _TREE_ROOM // 4))
+    return SpecPage(
+        frame=Frame(
+            title=f"{spec.name}@{spec.version} /{spec.hash[:7]}",
+            section="packages",
+            address=urls.spec(spec.hash, request.scope),
+            scope=request.scope,
+            now=request.now,
+        ),
+        result=result,
+        headline=headline(result),
+        available=spec.presence is Presence.PRESENT,
+        verdict=verdict_words(result),
+        verified=result.verification is not None and result.verification.verdict is Verdict.VERIFIED,
+        verdict_reason=verdict_reason(result),
+        trees=trees,
+        to_run=_lines(to_run),
+        only_to_build=_lines(only_to_build),
+        trees_cut=(to_run, only_to_build) != (trees.to_run, trees.only_to_build),
+        dependents_shown=min(len(result.dependents), DEPENDENTS_SHOWN),
+        record="" if too_long else result.record,
+        record_too_long=too_long,
+    )
+
+
+def headline(result: SpecReport) -> str:
+    """Say where the binary is."""
+    spec = result.spec
+    if spec.presence is Presence.PRESENT:
+        return "Present in " + wording.count(len(spec.mirrors), "mirror")
+    if any(place.presence is Presence.PRESENT and place.until for place in result.places):
+        return "No binary any more: it was present and is gone"
+    if spec.presence is Presence.UNSTATED:
+        return "The source does not say whether there is a binary"
+    return "No binary: only mentioned as a dependency of others"
+
+
+def verdict_words(result: SpecReport) -> str:
+    """Write the verdict for people."""
+    if result.verification is None:
+        return ""
+    return result.verification.verdict.word.replace("_", " ")
+
+
+def verdict_reason(result: SpecReport) -> str:
+    """Write why: the reason of the verdict, and what else is known about it."""
+    reason = result.verification.reason if result.verification is not None else ""
+    return "; ".join(one for one in (reason, result.verification_note) if one)
+
+
+def _room_of(rows: Sequence[TreeRow]) -> int:
+    return sum(1 if row.repeated else 2 for row in rows)
+
+
+def _cut(rows: tuple[TreeRow, ...], room: int) -> tuple[TreeRow, ...]:
+    taken = 0
+    for place, row in enumerate(rows):
+        taken += 1 if row.repeated else 2
+        if taken > room:
+            return rows[:place]
+    return rows
+
+
+def _lines(rows: tuple[TreeRow, ...]) -> tuple[TreeLine, ...]:
+    """Turn depths into lists that open and close."""
+    lines: list[TreeLine] = []
+    places: dict[DagHash, int] = {}
+    for number, row in enumerate(rows, 1):
+        places.setdefault(row.spec.hash, number)
+    led_to = {places[row.spec.hash] for row in rows if row.repeated}
+    depth = 0
+    for number, row in enumerate(rows, 1):
+        level = min(row.depth, depth + 1)
+        lines.append(
+            TreeLine(
+                row=row,
+                opens=int(level > depth),
+                closes=max(0, depth - level),
+                depth=level,
+                first=places[row.spec.hash] if row.repeated else 0,
+                is_target=number in led_to,
+            )
+        )
+        depth = level
+    return tuple(lines)

@@ -1,0 +1,60 @@
+"""One page model, as JSON and as plain text; HTML needs templates and is written by ``to_html``."""
+
+import io
+from typing import assert_never
+
+from cachescope.present import to_json, to_text
+from cachescope.present.package_page import PackagePage
+from cachescope.present.pages import CachesPage, ErrorPage, HomePage, PackagesPage, SearchPage
+from cachescope.present.spec_page import SpecPage
+
+__all__ = ["Page", "json_of", "text_of"]
+
+Page = HomePage | PackagesPage | PackagePage | SpecPage | CachesPage | SearchPage | ErrorPage
+
+
+def json_of(page: Page) -> bytes:  # noqa: PLR0911 - one arm a page
+    """Write the page's facts as JSON: the bytes that ``--json`` prints for the same question."""
+    match page:
+        case HomePage():
+            return to_json.render_home(page.refs, page.sources)
+        case PackagesPage():
+            return to_json.render_packages(page.result)
+        case PackagePage():
+            return to_json.render_package(page.result)
+        case SpecPage():
+            return to_json.render_spec(page.result)
+        case CachesPage():
+            return to_json.render_caches(page.result)
+        case SearchPage():
+            return to_json.render_search(page.result)
+        case ErrorPage():
+            return to_json.render_error(page.error)
+        case _:
+            assert_never(page)
+
+
+def text_of(page: Page) -> bytes:
+    """Write the page's facts as plain text: what the command line prints into a pipe."""
+    from rich.console import Console
+
+    console = Console(file=io.StringIO(), force_terminal=False, color_system=None)
+    with console.capture() as written:
+        match page:
+            case HomePage():
+                to_text.home(console, page.refs, page.sources, now=page.frame.now)
+            case PackagesPage():
+                to_text.packages(console, page.result)
+            case PackagePage():
+                to_text.package(console, page.result)
+            case SpecPage():
+                to_text.spec(console, page.result)
+            case CachesPage():
+                to_text.caches(console, page.result, now=page.frame.now)
+            case SearchPage():
+                to_text.search(console, page.result)
+            case ErrorPage():
+                to_text.error(console, page.error)
+            case _:
+                assert_never(page)
+    return written.get().encode("utf-8", "replace")

@@ -1,0 +1,67 @@
+"""How text gets onto a terminal or into a pipe: width, tables, and text that is nothing but text.
+
+rich is imported where it is used: commands that print nothing with it need not wait for it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+from cachescope.present.wording import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+__all__ = ["cell", "new_table", "room", "say"]
+
+_UNBOUNDED = 100_000
+"""Columns where nothing is to be wrapped."""
+
+_ROOMY = 150
+"""Columns from which on a terminal, too, shows one row on one line."""
+
+_WHOLE = {"Hash", "Cache", "Package"}
+"""Columns that are never wrapped, on no terminal: they are copied from."""
+
+
+@contextmanager
+def room(console: "Console") -> Iterator[bool]:
+    """Take the terminal's width, and without a terminal as much as a row needs. Yields whether a row fits one line."""
+    if console.is_terminal:
+        yield console.width >= _ROOMY
+        return
+    width = console.width
+    console.width = _UNBOUNDED
+    try:
+        yield True
+    finally:
+        console.width = width
+
+
+def say(console: "Console", text: str, *, bold: bool = False) -> None:
+    """Print lines of text; the terminal wraps what is too long."""
+    from rich.text import Text
+
+    console.print(Text(plain(text), style="bold" if bold else ""), soft_wrap=True)
+
+
+def cell(text: str) -> "Text":
+    """Make a cell of a table; nothing in the text is taken for markup or for control of the terminal."""
+    from rich.text import Text
+
+    return Text(plain(text))
+
+
+def new_table(*columns: str, numbers: Sequence[int] = ()) -> "Table":
+    """Make a table without frame; ``numbers`` are the places of the columns with figures."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False, header_style="bold")
+    for place, name in enumerate(columns):
+        is_number = place in numbers
+        justify: Literal["left", "right"] = "right" if is_number else "left"
+        table.add_column(cell(name), justify=justify, no_wrap=is_number or name in _WHOLE, overflow="fold")
+    return table

@@ -1,0 +1,88 @@
+"""Page models to HTML, with the templates and static files that belong to this package."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from cachescope.model.spec import deptype_names
+from cachescope.present import urls, wording
+from cachescope.present.package_page import PackagePage, compiler_shown
+from cachescope.present.pages import CachesPage, ErrorPage, HomePage, PackagesPage, SearchPage
+from cachescope.present.spec_page import SpecPage
+from cachescope.present.surfaces import Page
+
+__all__ = ["HtmlWriter", "StaticFile", "static_files"]
+
+_TEMPLATES: Mapping[type[Page], str] = {
+    HomePage: "home.html",
+    PackagesPage: "packages.html",
+    PackagePage: "package.html",
+    SpecPage: "spec.html",
+    CachesPage: "caches.html",
+    SearchPage: "search.html",
+    ErrorPage: "error.html",
+}
+
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_DIGEST_LENGTH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """A file that pages refer to; the digest in its address changes with its content."""
+
+    name: str
+    content: bytes
+    media_type: str
+    digest: str
+
+
+def static_files() -> Mapping[str, StaticFile]:
+    """Read the static files of this package, by name."""
+    found: dict[str, StaticFile] = {}
+    for entry in resources.files("cachescope.present").joinpath("static").iterdir():
+        suffix = "." + entry.name.rpartition(".")[2]
+        if suffix in _MEDIA_TYPES:
+            content = entry.read_bytes()
+            digest = hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH]
+            found[entry.name] = StaticFile(entry.name, content, _MEDIA_TYPES[suffix], digest)
+    return found
+
+
+class HtmlWriter:
+    """Writes page models as HTML; holds the compiled templates."""
+
+    def __init__(self, files: Mapping[str, StaticFile], *, version: str) -> None:
+        self._files = files
+        self._environment = Environment(
+            loader=PackageLoader("cachescope.present"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        self._environment.globals.update(
+            urls=urls,
+            wording=wording,
+            asset=self._asset,
+            deptype_names=deptype_names,
+            compiler_shown=compiler_shown,
+            version=version,
+        )
+
+    def write(self, page: Page) -> bytes:
+        """Write one page."""
+        text = self._environment.get_template(_TEMPLATES[type(page)]).render(page=page, frame=page.frame)
+        # A lone surrogate out of somebody's record has no UTF-8.
+        return text.encode("utf-8", "replace")
+
+    def _asset(self, name: str) -> str:
+        return urls.static(name, self._files[name].digest)

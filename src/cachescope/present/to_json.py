@@ -1,0 +1,282 @@
+"""The JSON of results: one shape for the API, for pages asked as JSON, and for ``--json``.
+
+Keys stand in the order of the design; two blanks of indentation, a newline at the end, text as UTF-8. Times are UTC in
+RFC 3339, unknown values null.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from cachescope.model.errors import CachescopeError
+from cachescope.model.identity import SourceName
+from cachescope.model.results import (
+    Attempt,
+    Counts,
+    Dependency,
+    Dependent,
+    LookAlikes,
+    PackageList,
+    PackageReport,
+    Place,
+    RefStacks,
+    SearchResult,
+    SourceOutcome,
+    SourceStatus,
+    SpecReport,
+    SpecSummary,
+    SyncReport,
+)
+from cachescope.model.spec import EdgeKind, deptype_names
+from cachescope.present.spec_page import verdict_reason
+from cachescope.present.wording import rfc3339
+
+__all__ = [
+    "render_caches",
+    "render_error",
+    "render_home",
+    "render_package",
+    "render_packages",
+    "render_refs",
+    "render_search",
+    "render_spec",
+    "render_sync",
+]
+
+_Object = dict[str, object]
+
+
+def render_caches(sources: Sequence[SourceStatus]) -> bytes:
+    """Write the list of sources."""
+    return _bytes([_source(one) for one in sources])
+
+
+def render_refs(refs: Sequence[RefStacks]) -> bytes:
+    """Write the list of refs with their stacks."""
+    return _bytes([_ref(one) for one in refs])
+
+
+def render_home(refs: Sequence[RefStacks], sources: Sequence[SourceStatus]) -> bytes:
+    """Write what the first page shows: refs and sources."""
+    return _bytes({"refs": [_ref(one) for one in refs], "caches": [_source(one) for one in sources]})
+
+
+def render_search(result: SearchResult) -> bytes:
+    """Write the specs that match; ``suggestions`` only where there are any."""
+    found: _Object = {
+        "query": result.query,
+        "total": result.total,
+        "specs": [_spec(one) for one in result.specs],
+    }
+    if result.suggestions:
+        found["suggestions"] = list(result.suggestions)
+    return _bytes(found)
+
+
+def render_packages(result: PackageList) -> bytes:
+    """Write the packages of a scope; ``total`` is before paging."""
+    return _bytes(
+        {
+            "ref": result.ref,
+            "stack": result.stack,
+            "total": result.total,
+            "packages": [
+                {
+                    "name": one.name,
+                    **_counts(one.counts),
+                    "versions": one.versions,
+                    "compilers": one.compilers,
+                    "systems": one.systems,
+                    "targets": one.targets,
+                    "newest_version": one.newest_version,
+                }
+                for one in result.packages
+            ],
+        }
+    )
+
+
+def render_package(result: PackageReport) -> bytes:
+    """Write one package with its look-alikes."""
+    return _bytes(
+        {
+            "name": result.name,
+            "ref": result.ref,
+            "stack": result.stack,
+            **_counts(result.counts),
+            "versions": list(result.versions),
+            "compilers": _tallies(result.compilers),
+            "systems": _tallies(result.systems),
+            "targets": _tallies(result.targets),
+            "stacks": [
+                {"name": str(name), "present": present, "unstated": unstated}
+                for name, present, unstated in result.stacks
+            ],
+            "groups": [_group(one) for one in result.groups],
+        }
+    )
+
+
+def render_spec(result: SpecReport) -> bytes:
+    """Write everything known of one spec."""
+    spec = result.spec
+    verdict = result.verification
+    return _bytes(
+        {
+            **_spec(spec),
+            "presence": spec.presence.word,
+            "namespace": result.namespace or None,
+            "package_hash": result.package_hash or None,
+            "external": result.external,
+            "build_spec": result.build_spec,
+            "format": spec.spec_format,
+            "flags": {name: list(values) for name, values in spec.variants.flags},
+            "verification": {
+                "verdict": verdict.verdict.word if verdict is not None else None,
+                "reason": verdict_reason(result) or None,
+            },
+            "places": [_place(one) for one in result.places],
+            "dependencies_known": result.dependencies_known,
+            "dependencies": [_dependency(one) for one in result.dependencies],
+            "dependents": [_dependent(one) for one in result.dependents],
+            "dependents_total": result.dependents_total,
+            "commands": list(result.commands),
+            "record": json.loads(result.record) if result.record else None,
+        }
+    )
+
+
+def render_sync(report: SyncReport) -> bytes:
+    """Write what a sync did, one item a source."""
+    return _bytes(
+        {
+            "sources": [_outcome(one) for one in report.outcomes],
+            "hints": list(report.hints),
+        }
+    )
+
+
+def render_error(error: CachescopeError) -> bytes:
+    """Write the one error shape."""
+    return _bytes({"error": error.as_json()})
+
+
+def _bytes(value: object) -> bytes:
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    # A lone surrogate out of somebody's record has no UTF-8; its backslash form is the JSON escape of the same.
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _source(one: SourceStatus) -> _Object:
+    return {
+        "name": str(one.name),
+        "url": str(one.url) if one.url is not None else None,
+        "layout": one.layout.value if one.layout is not None else None,
+        "view": one.view,
+        "index_version": one.index_version,
+        **_counts(one.counts),
+        "snapshot_at": _time(one.snapshot_at),
+        "last_attempt": _attempt(one.last_attempt),
+        "rejected": one.rejected,
+        "warnings": list(one.warnings),
+    }
+
+
+def _attempt(attempt: Attempt) -> _Object:
+    return {"at": _time(attempt.at), "outcome": attempt.outcome, "reason": attempt.reason}
+
+
+def _ref(one: RefStacks) -> _Object:
+    return {
+        "ref": one.ref,
+        "stacks": list(one.stacks),
+        **_counts(one.counts),
+        "packages": one.packages,
+        "stale": one.stale,
+        "notes": list(one.notes),
+    }
+
+
+def _spec(spec: SpecSummary) -> _Object:
+    return {
+        "hash": spec.hash,
+        "name": spec.name,
+        "version": spec.version,
+        "compiler": spec.compiler_name,
+        "os": spec.architecture.os,
+        "platform": spec.architecture.platform,
+        "target": spec.architecture.target,
+        "variants": list(spec.variant_texts),
+        "mirrors": [str(name) for name in spec.mirrors],
+    }
+
+
+def _group(group: LookAlikes) -> _Object:
+    columns = _spec(group.specs[0])
+    return {
+        **{key: columns[key] for key in ("version", "compiler", "os", "platform", "target", "variants")},
+        "dependencies_known": group.dependencies_known,
+        "explained": group.explained,
+        "differences": [
+            {"path": list(one.path), "field": one.field, "values": list(one.values)}
+            for one in group.differences
+        ],
+        "specs": [_spec(one) for one in group.specs],
+    }
+
+
+def _place(place: Place) -> _Object:
+    return {
+        "name": str(place.source.mirror),
+        "view": place.source.view,
+        "layout": place.layout.value,
+        "url": str(place.url) if place.url is not None else None,
+        "presence": place.presence.word,
+        "since": _time(place.since),
+        "until": _time(place.until),
+    }
+
+
+def _dependency(one: Dependency) -> _Object:
+    return {
+        **_spec(one.spec),
+        **_edge(one.kind),
+        "depth": one.depth,
+        "repeated": one.repeated,
+        "needed_at_run": one.needed_at_run,
+    }
+
+
+def _dependent(one: Dependent) -> _Object:
+    return {**_spec(one.spec), **_edge(one.kind)}
+
+
+def _edge(kind: EdgeKind) -> _Object:
+    return {"deptypes": list(deptype_names(kind.deptypes)), "virtuals": list(kind.virtuals)}
+
+
+def _outcome(one: SourceOutcome) -> _Object:
+    return {
+        "name": str(one.name.mirror if isinstance(one.name, SourceName) else one.name),
+        "view": one.name.view if isinstance(one.name, SourceName) else None,
+        "layout": one.layout.value if one.layout is not None else None,
+        "attempt": _attempt(one.attempt),
+        **_counts(one.counts),
+        "added": one.added,
+        "gone": one.gone,
+        "changed": one.changed,
+        "rejected": [record.as_json() for record in one.rejected],
+        "warnings": list(one.warnings),
+    }
+
+
+def _tallies(pairs: Sequence[tuple[str, int]]) -> list[_Object]:
+    return [{"name": name, "specs": specs} for name, specs in pairs]
+
+
+def _counts(counts: Counts) -> Mapping[str, int]:
+    return {"present": counts.present, "mentioned": counts.mentioned, "unstated": counts.unstated}
+
+
+def _time(time: datetime | None) -> str | None:
+    return rfc3339(time) if time is not None else None

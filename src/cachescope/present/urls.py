@@ -1,0 +1,109 @@
+"""Every address of the site is built here; pages and templates never put one together themselves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+from cachescope.model.identity import MirrorName, Ref, Stack
+
+__all__ = [
+    "API",
+    "EVERYWHERE",
+    "Scope",
+    "api",
+    "caches",
+    "home",
+    "mirror_scope",
+    "package",
+    "packages",
+    "search",
+    "spec",
+    "static",
+]
+
+API = "/api/v1"
+"""What stands before a page's path to get the same page as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a reader has narrowed the site to: a ref, or one mirror of it; stays when moving between pages."""
+
+    ref: Ref | None = None
+    stack: Stack | None = None
+
+    @property
+    def words(self) -> str:
+        """The scope for people: ``develop``, ``develop/e4s``, ``all refs``."""
+        if self.ref is None:
+            return f"stack {self.stack} of all refs" if self.stack else "all refs"
+        return f"{self.ref}/{self.stack}" if self.stack else str(self.ref)
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The scope as query parameters; nothing for what is not narrowed."""
+        named = {"ref": self.ref, "stack": self.stack}
+        return {key: value for key, value in named.items() if value is not None}
+
+    def only_ref(self) -> "Scope":
+        """Widen to the whole ref."""
+        return Scope(self.ref)
+
+
+EVERYWHERE = Scope()
+
+
+def mirror_scope(name: MirrorName) -> Scope:
+    """Return the scope of one mirror."""
+    return Scope(name.ref, name.stack)
+
+
+def home(scope: Scope = EVERYWHERE) -> str:
+    """Return the address of the first page."""
+    return _with("/", scope.parameters)
+
+
+def packages(scope: Scope = EVERYWHERE, *, prefix: str = "", page: int = 1) -> str:
+    """Return the address of the list of packages."""
+    return _with("/packages", {**scope.parameters, "prefix": prefix, "page": _page(page)})
+
+
+def package(name: str, scope: Scope = EVERYWHERE, *, page: int = 1, all_versions: bool = False) -> str:
+    """Return the address of one package."""
+    more = {"versions": "all" if all_versions else "", "page": _page(page)}
+    return _with(f"/package/{quote(name, safe='')}", {**scope.parameters, **more})
+
+
+def spec(prefix: str, scope: Scope = EVERYWHERE) -> str:
+    """Return the address of one spec, by its hash or the beginning of it."""
+    return _with(f"/spec/{quote(prefix.removeprefix('/'), safe='')}", scope.parameters)
+
+
+def caches(scope: Scope = EVERYWHERE, *, page: int = 1) -> str:
+    """Return the address of the list of mirrors and their sources."""
+    return _with("/caches", {**scope.parameters, "page": _page(page)})
+
+
+def search(query: str = "", scope: Scope = EVERYWHERE, *, limit: int | None = None) -> str:
+    """Return the address of a search; ``limit`` None is the default of the page, 0 is all."""
+    more = {"q": query, **scope.parameters, "limit": "" if limit is None else str(limit)}
+    return _with("/search", more)
+
+
+def static(name: str, digest: str) -> str:
+    """Return the address of a static file; with the digest of its content it may be kept for ever."""
+    return _with(f"/static/{quote(name)}", {"v": digest})
+
+
+def api(page: str) -> str:
+    """Return the address of the JSON of a page, from the address of the page."""
+    return API + page
+
+
+def _page(number: int) -> str:
+    return "" if number == 1 else str(number)
+
+
+def _with(path: str, parameters: Mapping[str, str]) -> str:
+    stated = {key: value for key, value in parameters.items() if value}
+    return f"{path}?{urlencode(stated)}" if stated else path

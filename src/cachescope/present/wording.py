@@ -1,0 +1,117 @@
+"""How figures, times and differences are written for people, on pages and in the terminal alike."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from cachescope.model.results import DependencyDifference, SourceStatus, SpecSummary
+
+__all__ = [
+    "ABSENT",
+    "NOT_RECORDED",
+    "STALE_AFTER",
+    "age",
+    "count",
+    "difference",
+    "difference_name",
+    "distinct",
+    "layout_words",
+    "moment",
+    "plain",
+    "rfc3339",
+    "shown_characters",
+    "system",
+]
+
+NOT_RECORDED = "not recorded"
+"""Stands for a value that no source gives; never 0 and never blank."""
+
+ABSENT = "absent"
+"""Stands in a difference for "has no such dependency"."""
+
+STALE_AFTER = timedelta(hours=24)
+"""A copy older than this is marked."""
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_VALUES_SHOWN = 6
+_SHORT_HASH = 7
+_LONGER = (10, 14, 20)
+_WHOLE_HASH = 32
+
+
+def count(number: int, singular: str = "", plural: str = "") -> str:
+    """Write a number with thousands apart, with its noun where one is given: ``1,204 specs``."""
+    figure = f"{number:,}"
+    if not singular:
+        return figure
+    return f"{figure} {singular if number == 1 else plural or singular + 's'}"
+
+
+def age(then: datetime, now: datetime) -> str:
+    """Write how long ago it was, in one unit: ``12 min ago``; a time to come is ``just now``."""
+    seconds = int((now - then).total_seconds())
+    if seconds < _MINUTE:
+        return "just now"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE} min ago"
+    if seconds < 2 * _DAY:
+        return f"{seconds // _HOUR} h ago"
+    return f"{seconds // _DAY} d ago"
+
+
+def moment(time: datetime) -> str:
+    """Write a time in UTC to the minute: ``2026-11-21 00:12``."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def rfc3339(time: datetime) -> str:
+    """Write a time in UTC as programs read it: ``2026-11-21T00:12:00Z``."""
+    return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+
+
+def distinct(values: Sequence[str]) -> tuple[str, ...]:
+    """Return each value once, in the order of first meeting."""
+    return tuple(dict.fromkeys(values))
+
+
+def difference(found: DependencyDifference) -> str:
+    """Write one difference with all its values: ``python 3.11.9 / 3.12.5``."""
+    values = [ABSENT if value == "-" else value for value in distinct(found.values)]
+    shown = " / ".join(values[:_VALUES_SHOWN])
+    if len(values) > _VALUES_SHOWN:
+        shown += f" and {len(values) - _VALUES_SHOWN} more"
+    return f"{difference_name(found)} {shown}"
+
+
+def difference_name(found: DependencyDifference) -> str:
+    """Name what differs: ``python`` for its version, else ``python compiler``; the field alone for their own."""
+    if not found.subject:
+        return found.field
+    return found.subject if found.field == "version" else f"{found.subject} {found.field}"
+
+
+def shown_characters(hashes: Sequence[str]) -> int:
+    """Return how many characters tell the hashes of one list apart: 7, or as many as needed."""
+    whole = set(hashes)
+    for length in (_SHORT_HASH, *_LONGER):
+        if len({one[:length] for one in whole}) == len(whole):
+            return length
+    return _WHOLE_HASH
+
+
+def layout_words(source: SourceStatus) -> str:
+    """Write layout and index version: ``v3, index 8``."""
+    if source.layout is None:
+        return "not read yet"
+    if source.index_version is None:
+        return source.layout.value
+    return f"{source.layout.value}, index {source.index_version}"
+
+
+def system(spec: SpecSummary) -> str:
+    """Write where a binary runs: ``linux-ubuntu24.04-aarch64``."""
+    return str(spec.architecture)
+
+
+def plain(text: str) -> str:
+    """Make control characters visible, so that a record cannot drive the terminal that shows it."""
+    return "".join(one if one.isprintable() or one == "\n" else f"\\x{ord(one):02x}" for one in text)

@@ -1,0 +1,1 @@
+"""The web application: one route table, and an error map."""

@@ -1,0 +1,237 @@
+"""The web application: the rows of the route table behind HTTP, and the one map of errors."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, assert_never
+
+from litestar import HttpMethod, Litestar, Request, Response
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+
+from cachescope.model.errors import CachescopeError, UserInputError
+from cachescope.model.services import CatalogueReader
+from cachescope.present import urls
+from cachescope.present.pages import Moved, error_page
+from cachescope.present.surfaces import Page, json_of, text_of
+from cachescope.present.to_html import HtmlWriter, static_files
+from cachescope.web.negotiation import Surface, entity_tag, is_current, wanted_surface
+from cachescope.web.parameters import read_request, read_scope
+from cachescope.web.routes import ROUTES, Route
+
+__all__ = ["create_app"]
+
+_SECURITY = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_FOR_EVER = "public, max-age=31536000, immutable"
+_SHORT = "public, max-age=300"
+_MEMORY = "no-store"
+_METHODS = [HttpMethod.GET, HttpMethod.HEAD]
+
+_Request = Request[Any, Any, Any]
+
+
+def create_app(
+    reader: CatalogueReader,
+    *,
+    now: Callable[[], datetime],
+    version: str,
+    on_error: Callable[[Exception], str],
+) -> Litestar:
+    """Make the application. ``on_error`` logs what went wrong and returns the id under which it stands in the log."""
+    site = _Site(reader, now=now, version=version, on_error=on_error)
+    handlers = [HTTPRouteHandler("/healthz", http_method=_METHODS, sync_to_thread=False)(site.health)]
+    handlers.append(
+        HTTPRouteHandler("/static/{name:str}", http_method=_METHODS, sync_to_thread=False)(site.static)
+    )
+    handlers += [
+        HTTPRouteHandler(path, http_method=_METHODS, sync_to_thread=True)(site.handler(route))
+        for route in ROUTES
+        for path in (route.path, urls.api(route.path))
+    ]
+    return Litestar(
+        route_handlers=handlers,
+        exception_handlers={Exception: site.failure},
+        openapi_config=None,
+        logging_config=None,
+        debug=False,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What goes out, before the method and the asker's copy are looked at."""
+
+    body: bytes
+    content_type: str
+    cache: str
+    status: int = HTTPStatus.OK
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class _Site:
+    """The handlers, with what they are given."""
+
+    def __init__(
+        self,
+        reader: CatalogueReader,
+        *,
+        now: Callable[[], datetime],
+        version: str,
+        on_error: Callable[[Exception], str],
+    ) -> None:
+        self._reader = reader
+        self._now = now
+        self._on_error = on_error
+        self._files = static_files()
+        self._html = HtmlWriter(self._files, version=version)
+
+    def handler(self, route: Route[Any]) -> Callable[[_Request], Response[bytes]]:
+        """Make the handler of one page."""
+
+        def answer(request: _Request) -> Response[bytes]:
+            asked = read_request(
+                _parameters(request), subject=request.path_params.get("subject", ""), now=self._now()
+            )
+            page = route.answer(self._reader, asked)
+            cache = f"public, max-age={route.lifetime}"
+            if isinstance(page, Moved):
+                return _moved(request, page.address, cache)
+            return _respond(request, self._written(request, page, cache=cache))
+
+        return answer
+
+    def static(self, request: _Request) -> Response[bytes]:
+        """Answer with a static file; one that is asked with its digest may be kept for ever."""
+        found = self._files.get(request.path_params["name"])
+        if found is None:
+            return self.failure(request, HTTPException(status_code=HTTPStatus.NOT_FOUND))
+        named = request.query_params.get("v") == found.digest
+        return _respond(
+            request,
+            _Answer(body=found.content, content_type=found.media_type, cache=_FOR_EVER if named else _SHORT),
+        )
+
+    def health(self, request: _Request) -> Response[bytes]:
+        """Say that the process answers."""
+        surface = wanted_surface(request.headers.get("accept", ""))
+        is_json = surface is Surface.JSON
+        body = b'{"status": "ok"}\n' if is_json else b"ok\n"
+        form = Surface.JSON if is_json else Surface.TEXT
+        return _respond(
+            request,
+            _Answer(body=body, content_type=form.content_type, cache=_MEMORY, headers={"Vary": "Accept"}),
+        )
+
+    def failure(self, request: _Request, problem: Exception) -> Response[bytes]:
+        """Answer with an error, in the form in which the page was asked."""
+        error, status = self._understood(request, problem)
+        try:
+            scope = read_scope(_parameters(request))
+        except UserInputError:
+            scope = urls.EVERYWHERE
+        page = error_page(error, status=status, scope=scope, now=self._now())
+        answer = self._written(request, page, cache=_MEMORY, status=status)
+        allowed = _allowed_methods(problem)
+        if allowed:
+            answer = replace(answer, headers={**answer.headers, "Allow": allowed})
+        return _respond(request, answer)
+
+    def _understood(self, request: _Request, problem: Exception) -> tuple[CachescopeError, int]:
+        """The one map from what went wrong to what is said about it."""
+        if isinstance(problem, CachescopeError):
+            if problem.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                self._on_error(problem)
+            return problem, problem.http_status
+        if isinstance(problem, HTTPException) and problem.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return _refusal(request, problem), problem.status_code
+        number = self._on_error(problem)
+        return (
+            CachescopeError(
+                "something went wrong inside cachescope",
+                hint=f"it is in the log under {number}; please name that when you report it",
+            ),
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+        )
+
+    def _written(self, request: _Request, page: Page, *, cache: str, status: int = HTTPStatus.OK) -> _Answer:
+        in_api = _is_api(request)
+        surface = Surface.JSON if in_api else wanted_surface(request.headers.get("accept", ""))
+        match surface:
+            case Surface.HTML:
+                body = self._html.write(page)
+            case Surface.JSON:
+                body = json_of(page)
+            case Surface.TEXT:
+                body = text_of(page)
+            case _:
+                assert_never(surface)
+        headers = {} if in_api else {"Vary": "Accept"}
+        return _Answer(
+            body=body, content_type=surface.content_type, cache=cache, status=status, headers=headers
+        )
+
+
+def _allowed_methods(problem: Exception) -> str:
+    """Return what a refusal of the method names as possible; empty for any other problem."""
+    headers = problem.headers if isinstance(problem, HTTPException) else None
+    return next((value for key, value in (headers or {}).items() if key.lower() == "allow"), "")
+
+
+def _refusal(request: _Request, problem: HTTPException) -> UserInputError:
+    path = request.scope["path"]
+    match problem.status_code:
+        case HTTPStatus.NOT_FOUND:
+            return UserInputError("there is no page at this address", where=path, hint="start at /")
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            return UserInputError(
+                f"{request.method} is not possible at this address", where=path, hint="pages are read by GET"
+            )
+        case _:
+            phrase = HTTPStatus(problem.status_code).phrase.lower()
+            return UserInputError(f"the request cannot be understood: {phrase}", where=path)
+
+
+def _is_api(request: _Request) -> bool:
+    path = request.scope["path"]
+    return path == urls.API or path.startswith(urls.API + "/")
+
+
+def _parameters(request: _Request) -> Mapping[str, str]:
+    """The first value of each parameter, as text."""
+    return {key: request.query_params.getall(key)[0] for key in request.query_params}
+
+
+def _moved(request: _Request, address: str, cache: str) -> Response[bytes]:
+    target = urls.api(address) if _is_api(request) else address
+    headers = {"Location": target} if _is_api(request) else {"Location": target, "Vary": "Accept"}
+    return _respond(
+        request,
+        _Answer(
+            body=b"",
+            content_type=Surface.TEXT.content_type,
+            cache=cache,
+            status=HTTPStatus.FOUND,
+            headers=headers,
+        ),
+    )
+
+
+def _respond(request: _Request, answer: _Answer) -> Response[bytes]:
+    """Send it: whole, its headers alone (HEAD), or word that the asker has it."""
+    headers = {**_SECURITY, "Cache-Control": answer.cache, **answer.headers}
+    if answer.status == HTTPStatus.OK:
+        headers["ETag"] = entity_tag(answer.body)
+        if is_current(request.headers.get("if-none-match", ""), headers["ETag"]):
+            return Response(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    headers["Content-Type"] = answer.content_type
+    headers["Content-Length"] = str(len(answer.body))
+    body = b"" if request.method == HttpMethod.HEAD else answer.body
+    return Response(body, status_code=answer.status, headers=headers, media_type=answer.content_type)

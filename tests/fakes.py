@@ -1,0 +1,400 @@
+"""A reader of a small catalogue in memory, for what presents results; it answers by the contract of the protocol.
+
+Its content is made by hand: one package with look-alikes that dependencies separate, one that only a published page
+names, one that is only mentioned, a mirror that fails and one that was never read. ``FakeCatalogue()`` without content
+is the empty catalogue.
+"""
+
+import base64
+import fnmatch
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from cachescope.model.errors import AmbiguousHash, NotInCatalogue, QuerySyntaxError
+from cachescope.model.identity import (
+    DagHash,
+    MirrorName,
+    PackageName,
+    Ref,
+    SourceName,
+    Stack,
+    ViewName,
+    parse_hash_prefix,
+    parse_mirror_name,
+)
+from cachescope.model.mirror import Layout, MirrorUrl
+from cachescope.model.record import Presence, Verdict, Verification
+from cachescope.model.results import (
+    Attempt,
+    AttemptOutcome,
+    Counts,
+    Dependency,
+    DependencyDifference,
+    Dependent,
+    LookAlikes,
+    PackageList,
+    PackageReport,
+    PackageSummary,
+    Place,
+    RefStacks,
+    SearchResult,
+    SourceStatus,
+    SpecReport,
+    SpecSummary,
+)
+from cachescope.model.spec import Architecture, Compiler, Deptype, EdgeKind, Variant, VariantSet
+
+NOW = datetime(2026, 11, 21, 0, 56, tzinfo=UTC)
+SYNCED = NOW - timedelta(minutes=44)
+E4S, ML = parse_mirror_name("develop/e4s"), parse_mirror_name("develop/ml")
+ROOT, SITE = parse_mirror_name("develop/root"), parse_mirror_name("site")
+LINUX = Architecture("linux", "ubuntu24.04", "x86_64_v3")
+ARM = Architecture("linux", "ubuntu24.04", "aarch64")
+MAC = Architecture("darwin", "sequoia", "aarch64")
+GCC = Compiler("gcc", "13.2.0")
+BUILD_RUN = EdgeKind(Deptype.BUILD | Deptype.RUN, ())
+LINK = EdgeKind(Deptype.LINK, ())
+BUILD = EdgeKind(Deptype.BUILD, ())
+
+
+def hash_of(text: str) -> DagHash:
+    """Return a hash that stands for this text, always the same."""
+    return DagHash(
+        base64.b32encode(hashlib.sha1(text.encode(), usedforsecurity=False).digest()).decode().lower()
+    )
+
+
+def variants(*flags: tuple[str, tuple[str, ...]], **values: bool | str | tuple[str, ...]) -> VariantSet:
+    """Return a variant set of these values."""
+    return VariantSet(repr((flags, values)).encode(), tuple(Variant(*pair) for pair in values.items()), flags)
+
+
+def spec(
+    name: str,
+    version: str = "1.0",
+    *,
+    label: str = "",
+    mirrors: Sequence[MirrorName] = (E4S,),
+    presence: Presence = Presence.PRESENT,
+    architecture: Architecture = LINUX,
+    compiler: Compiler | None = GCC,
+    variant_set: VariantSet | None = None,
+) -> SpecSummary:
+    """Return a spec; ``label`` makes the hashes of look-alikes differ."""
+    return SpecSummary(
+        hash=hash_of(f"{name}{version}{label}"),
+        name=PackageName(name),
+        version=version,
+        compiler=compiler,
+        architecture=architecture,
+        variants=variant_set or variants(build_system="generic"),
+        spec_format=5,
+        presence=presence,
+        mirrors=tuple(sorted(mirrors)),
+    )
+
+
+def report(
+    one: SpecSummary, *, dependencies: Sequence[Dependency] = (), dependents: Sequence[Dependent] = ()
+) -> SpecReport:
+    """Return what is known of a spec that an index lists."""
+    return SpecReport(
+        spec=one,
+        namespace="builtin",
+        package_hash="kmnd2vlz6uasu5b3xqk5n2jqkjhjw5qazq4ojhmh3hyl6gfk3c4a====",
+        external=False,
+        build_spec=None,
+        verification=Verification(Verdict.VERIFIED, "recomputed from the record"),
+        verification_note="",
+        dependencies_known=True,
+        places=tuple(
+            Place(
+                source=SourceName(name),
+                layout=Layout.V3,
+                url=MirrorUrl(f"https://cache.example/{name}"),
+                presence=one.presence,
+                since=SYNCED - timedelta(days=10),
+                until=None,
+            )
+            for name in one.mirrors
+        ),
+        dependencies=tuple(dependencies),
+        dependents=tuple(dependents),
+        dependents_total=len(dependents),
+        commands=(
+            "spack mirror add e4s https://cache.example/develop/e4s",
+            "spack buildcache keys -it",
+            f"spack install --cache-only /{one.hash}",
+        )
+        if one.mirrors
+        else (),
+        record=json.dumps({"name": one.name, "version": one.version, "hash": one.hash}, indent=2),
+    )
+
+
+def source(name: MirrorName, *, present: int = 0, mentioned: int = 0) -> SourceStatus:
+    """Return a source that was read without trouble."""
+    return SourceStatus(
+        name=name,
+        url=MirrorUrl(f"https://cache.example/{name}"),
+        layout=Layout.V3,
+        view=None,
+        index_version=8,
+        counts=Counts(present, mentioned),
+        snapshot_at=SYNCED,
+        last_attempt=Attempt(SYNCED, AttemptOutcome.UPDATED),
+    )
+
+
+@dataclass(frozen=True)
+class FakeCatalogue:
+    """Answers from what it was made with."""
+
+    all_sources: tuple[SourceStatus, ...] = ()
+    all_refs: tuple[RefStacks, ...] = ()
+    reports: tuple[SpecReport, ...] = ()
+    groups: tuple[LookAlikes, ...] = ()
+    only_packages: tuple[PackageSummary, ...] = ()
+    """Packages of the list beside those of ``groups``."""
+
+    def sources(self) -> Sequence[SourceStatus]:
+        return self.all_sources
+
+    def refs(self) -> Sequence[RefStacks]:
+        return self.all_refs
+
+    def packages(
+        self, *, ref: Ref | None, stack: Stack | None, prefix: str = "", limit: int = 0, offset: int = 0
+    ) -> PackageList:
+        self._check(ref, stack)
+        names = {one.spec.name for one in self.reports if one.spec.presence > Presence.MENTIONED}
+        found = [
+            _summary(name, [one.spec for one in self.reports if one.spec.name == name]) for name in names
+        ]
+        chosen = [one for one in [*found, *self.only_packages] if one.name.startswith(prefix)]
+        chosen.sort(key=lambda one: one.name)
+        return PackageList(
+            ref=ref,
+            stack=stack,
+            prefix=prefix,
+            total=len(chosen),
+            packages=tuple(chosen[offset : offset + limit if limit else None]),
+            offset=offset,
+        )
+
+    def search(
+        self, query: str, *, ref: Ref | None, stack: Stack | None, limit: int, mentioned: bool = False
+    ) -> SearchResult:
+        self._check(ref, stack)
+        place = query.find("@@")
+        if place >= 0:
+            raise QuerySyntaxError("'@' cannot follow '@'", query=query, start=place + 1, end=place + 2)
+        least = Presence.MENTIONED if mentioned else Presence.UNSTATED
+        found = [
+            one.spec
+            for one in self.reports
+            if one.spec.presence >= least
+            and (
+                one.spec.hash.startswith(query[1:])
+                if query.startswith("/")
+                else fnmatch.fnmatchcase(one.spec.name, query)
+            )
+        ]
+        near = sorted({one.spec.name for one in self.reports if one.spec.name[:2] == query[:2]})
+        return SearchResult(
+            query=query,
+            total=len(found),
+            specs=tuple(found[:limit] if limit else found),
+            suggestions=() if found else tuple(near),
+        )
+
+    def package(self, name: PackageName, *, ref: Ref | None, stack: Stack | None) -> PackageReport:
+        self._check(ref, stack)
+        specs = [one.spec for one in self.reports if one.spec.name == name]
+        if not specs:
+            raise NotInCatalogue(f"no package {name} is in the catalogue", hint="near: py-demo, zlib")
+        groups = tuple(one for one in self.groups if one.specs[0].name == name)
+        listed = [one for group in groups for one in group.specs]
+        mirrors = sorted({mirror for one in listed for mirror in one.mirrors})
+        return PackageReport(
+            name=name,
+            ref=ref,
+            stack=stack,
+            counts=_count(specs),
+            versions=tuple(dict.fromkeys(one.version for one in listed)),
+            compilers=_tally([one.compiler_name for one in listed]),
+            systems=_tally([one.architecture.os for one in listed]),
+            targets=_tally([one.architecture.target for one in listed]),
+            stacks=tuple((mirror, sum(mirror in one.mirrors for one in listed), 0) for mirror in mirrors),
+            groups=groups,
+            shown=len(listed),
+        )
+
+    def spec(self, prefix: str) -> SpecReport:
+        beginning = parse_hash_prefix(prefix)
+        found = [one for one in self.reports if one.spec.hash.startswith(beginning)]
+        if not found:
+            raise NotInCatalogue(f"no spec /{beginning} is in the catalogue", hint="search by name")
+        if len(found) > 1:
+            raise AmbiguousHash(beginning, tuple(sorted(one.spec.hash for one in found)))
+        return found[0]
+
+    def mirror_names(self) -> Sequence[MirrorName]:
+        return sorted({one.name for one in self.all_sources})
+
+    def _check(self, ref: Ref | None, stack: Stack | None) -> None:
+        known = [one for one in self.all_refs if ref in (None, one.ref)]
+        if ref is not None and not known:
+            raise NotInCatalogue(f"no ref {ref} is in the catalogue", hint="known: develop, site")
+        if stack is not None and not any(stack in one.stacks for one in known):
+            raise NotInCatalogue(f"no stack {stack} is in {ref or 'any ref'}", hint="known: e4s, ml, root")
+
+
+def _tally(names: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    return tuple((name, names.count(name)) for name in dict.fromkeys(names))
+
+
+def _count(specs: Sequence[SpecSummary]) -> Counts:
+    seen = [one.presence for one in specs]
+    return Counts(seen.count(Presence.PRESENT), seen.count(Presence.MENTIONED), seen.count(Presence.UNSTATED))
+
+
+def _summary(name: PackageName, specs: Sequence[SpecSummary]) -> PackageSummary:
+    return PackageSummary(
+        name=name,
+        counts=_count(specs),
+        versions=len({one.version for one in specs}),
+        compilers=len({one.compiler_name for one in specs}),
+        systems=len({one.architecture.os for one in specs}),
+        targets=len({one.architecture.target for one in specs}),
+        newest_version=max(one.version for one in specs),
+    )
+
+
+# -- content --------------------------------------------------------------------------------------------------------
+
+ZLIB = spec("zlib", "1.3.1", variant_set=variants(optimize=True, pic=True, shared=True))
+PYTHON_11, PYTHON_12 = spec("python", "3.11.9"), spec("python", "3.12.5")
+GMAKE = spec("gmake", "4.4.1", mirrors=(), presence=Presence.MENTIONED)
+PKGCONF = spec("pkgconf", "2.2.0", mirrors=())
+DEMO = tuple(spec("py-demo", "2.4.3", label=str(number), mirrors=(E4S, ROOT)) for number in range(3))
+DEMO_ARM = spec("py-demo", "2.4.3", label="arm", architecture=ARM, mirrors=(ML, ROOT))
+DEMO_OLD = tuple(
+    spec("py-demo", "2.3.0", label=f"mac{number}", architecture=MAC, mirrors=(ROOT,)) for number in range(2)
+)
+PAGED = tuple(
+    replace(
+        spec("py-paged", "1.1", label=str(number), mirrors=(ROOT,), compiler=None),
+        presence=Presence.PRESENT if number else Presence.UNSTATED,
+        mirrors=(ROOT,) if number else (),
+        page_compiler="gcc@=11.4.0",
+        page_variants=("build_system=python_pip",),
+    )
+    for number in range(2)
+)
+SPLICED = spec("spliced", "1.0", variant_set=variants(("cflags", ("-O2", "-g")), shared=False))
+
+DEMO_DEPENDENCIES = (
+    Dependency(spec=GMAKE, kind=BUILD, depth=1, repeated=False, needed_at_run=False),
+    Dependency(spec=PYTHON_11, kind=BUILD_RUN, depth=1, repeated=False, needed_at_run=True),
+    Dependency(spec=PKGCONF, kind=BUILD, depth=2, repeated=False, needed_at_run=False),
+    Dependency(spec=ZLIB, kind=LINK, depth=2, repeated=False, needed_at_run=True),
+    Dependency(
+        spec=ZLIB, kind=EdgeKind(Deptype.LINK, ("zlib-api",)), depth=1, repeated=True, needed_at_run=True
+    ),
+)
+DEMO_GROUPS = (
+    LookAlikes(
+        specs=DEMO,
+        dependencies_known=True,
+        differences=(
+            DependencyDifference(path=("python",), field="version", values=("3.11.9", "3.12.5", "3.12.5")),
+            DependencyDifference(
+                path=("python", "zlib"), field="compiler", values=("gcc@13.2.0", "-", "clang@18")
+            ),
+        ),
+    ),
+    LookAlikes(specs=(DEMO_ARM,), dependencies_known=True),
+    LookAlikes(specs=DEMO_OLD, dependencies_known=True),
+)
+FAILED_REASON = "timed out after 10 s"
+
+
+def filled_catalogue() -> FakeCatalogue:
+    """Return the catalogue with all that is named above."""
+    demo = [
+        report(one, dependencies=DEMO_DEPENDENCIES if one is DEMO[0] else ())
+        for one in (*DEMO, DEMO_ARM, *DEMO_OLD)
+    ]
+    mentioned = replace(
+        report(GMAKE), verification=None, verification_note="there is no record to recompute", record=""
+    )
+    paged = [
+        replace(
+            report(one), verification=None, verification_note="known from a published page", record="",
+            dependencies_known=False, namespace="", package_hash="",
+        )
+        for one in PAGED
+    ]  # fmt: skip
+    spliced = replace(
+        report(SPLICED),
+        verification=Verification(Verdict.MISMATCH, "spliced, and its build spec is not in the record"),
+        build_spec=ZLIB.hash,
+    )
+    needed = report(ZLIB, dependents=[Dependent(spec=one, kind=LINK) for one in (*DEMO, PYTHON_11)])
+    others = [report(one) for one in (PYTHON_11, PYTHON_12, PKGCONF)]
+    return FakeCatalogue(
+        all_sources=_sources(),
+        all_refs=(
+            RefStacks(
+                ref=Ref("develop"),
+                stacks=(Stack("e4s"), Stack("ml"), Stack("root")),
+                counts=Counts(1204, 310, 2),
+                packages=6,
+            ),
+            RefStacks(ref=Ref("site"), stacks=(Stack("root"),), counts=Counts(), packages=0),
+        ),
+        reports=(*demo, mentioned, *paged, spliced, needed, *others),
+        groups=(
+            *DEMO_GROUPS,
+            LookAlikes(specs=PAGED, dependencies_known=False),
+            LookAlikes(specs=(ZLIB,), dependencies_known=True),
+            LookAlikes(specs=(SPLICED,), dependencies_known=True),
+        ),
+    )
+
+
+def _sources() -> tuple[SourceStatus, ...]:
+    stale = NOW - timedelta(days=3)
+    return (
+        source(E4S, present=1204, mentioned=310),
+        replace(
+            source(E4S, present=12),
+            view=ViewName("science"),
+            warnings=("bytes after the document were ignored",),
+        ),
+        replace(
+            source(ML, present=80),
+            snapshot_at=stale,
+            last_attempt=Attempt(NOW - timedelta(minutes=5), AttemptOutcome.FAILED, FAILED_REASON),
+            rejected=2,
+        ),
+        replace(
+            source(ROOT),
+            url=None,
+            layout=Layout.PAGES,
+            index_version=None,
+            counts=Counts(77, 0, 2),
+            last_attempt=Attempt(SYNCED, AttemptOutcome.UNCHANGED),
+        ),
+        replace(
+            source(SITE),
+            layout=None,
+            index_version=None,
+            snapshot_at=None,
+            last_attempt=Attempt(None, AttemptOutcome.NEVER),
+        ),
+    )

@@ -1,0 +1,128 @@
+"""The site in a real browser, on a phone and on a desk."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from cachescope.web.app import create_app
+from tests.fakes import DEMO, NOW, filled_catalogue
+from tests.web.site import ADDRESSES
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = Path("/usr/bin/chromium")
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def origin() -> Iterator[str]:
+    """The address of the site, served by a thread of this test."""
+    app = create_app(filled_catalogue(), now=lambda: NOW, version="0.1.0", on_error=str)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser at {CHROMIUM}; install the package chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        yield started
+        started.close()
+
+
+@dataclass
+class Heard:
+    """What a page said and asked for while it was shown."""
+
+    console: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def listen(self, page: Page) -> None:
+        """Take note of all that this page says and asks for."""
+        page.on("console", lambda message: self.console.append(message.text))
+        page.on("pageerror", lambda error: self.console.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_fits_and_is_quiet(browser: Browser, origin: str, width: int, scheme: str) -> None:
+    """No message on the console, nothing from elsewhere, no sideways scroll, no text wider than the screen."""
+    with browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme="dark" if scheme == "dark" else "light"
+    ) as context:
+        page, heard = context.new_page(), Heard()
+        heard.listen(page)
+        for address in ADDRESSES:
+            page.goto(origin + address)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+            for element in page.locator("details").all():
+                element.evaluate("one => one.open = true")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, address
+        assert heard.console == []
+        assert [one for one in heard.requests if not one.startswith(origin + "/")] == []
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_search_leads_to_a_binary(browser: Browser, origin: str, *, scripts: bool) -> None:
+    with browser.new_context(java_script_enabled=scripts) as context:
+        page = context.new_page()
+        page.goto(origin + "/packages?ref=develop")
+        page.get_by_role("searchbox").fill("py-demo")
+        page.get_by_role("searchbox").press("Enter")
+        assert page.url == origin + "/search?q=py-demo&ref=develop"
+        page.locator(f"a[href^='/spec/{DEMO[0].hash}']").click()
+        assert page.locator("h1").inner_text() == "py-demo@2.4.3"
+        assert page.url == f"{origin}/spec/{DEMO[0].hash}?ref=develop"
+
+
+def test_slash_leads_into_the_search_box(browser: Browser, origin: str) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(origin + "/caches")
+        page.keyboard.press("/")
+        page.keyboard.type("zl")
+        assert page.get_by_role("searchbox").input_value() == "zl"
+
+
+def test_copy_gives_whole_commands_without_prompts(browser: Browser, origin: str) -> None:
+    with browser.new_context() as context:
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page = context.new_page()
+        page.goto(f"{origin}/spec/{DEMO[0].hash}")
+        page.get_by_role("button", name="Copy commands").click()
+        page.get_by_text("Copied").wait_for()
+        copied = page.evaluate("navigator.clipboard.readText()").splitlines()
+    assert copied[0].startswith("spack mirror add ")
+    assert copied[-1] == f"spack install --cache-only /{DEMO[0].hash}"
+
+
+def test_keyboard_reaches_the_content_first(browser: Browser, origin: str) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(origin + "/package/py-demo")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to content"
