@@ -63,7 +63,7 @@ def _mirror_url(url: str, public_addresses: Mapping[str, str]) -> str:
         raise UserInputError("the address is that of no index", where=url)
     for beginning, readable in public_addresses.items():
         if (root + "/").startswith(beginning):
-            return readable.rstrip("/") + "/" + (root + "/").removeprefix(beginning).rstrip("/")
+            return (readable.rstrip("/") + "/" + (root + "/").removeprefix(beginning)).rstrip("/")
     if root.startswith("s3://"):
         raise UserInputError(
             "no public address is known for this bucket",

@@ -23,8 +23,8 @@ def describe(error: Exception) -> tuple[str, str]:
     found = _PATH.match(str(error))
     problem, path = (found["problem"], found["path"] or "") if found else (str(error), "")
     problem = problem.replace("Input data was truncated", "the JSON ends in the middle")
-    if not problem.startswith("JSON"):
-        problem = problem[:1].lower() + problem[1:]
+    problem = problem.removeprefix("JSON is malformed: ")
+    problem = problem[:1].lower() + problem[1:]
     return problem, path.removeprefix(".")
 
 

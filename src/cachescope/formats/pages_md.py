@@ -244,7 +244,7 @@ def _variant_set(texts: tuple[str, ...]) -> VariantSet:
 
 def _variant(text: str) -> Variant:
     """Read a printed variant back. A value with a comma was multi-valued; ``patches`` are only the first 7 characters."""
-    if text[:1] in "+~":
+    if text.startswith(("+", "~")):
         return Variant(text[1:], text[0] == "+")
     name, sign, value = text.partition("=")
     multiple = name.endswith(":")

@@ -7,8 +7,9 @@ A git version (``git.main=1.2.3``) stands just after the version that it equals.
 """
 
 import re
+from typing import NamedTuple
 
-__all__ = ["version_key"]
+__all__ = ["GitVersion", "next_version_key", "parse_git_version", "version_key"]
 
 _SEGMENT = re.compile(r"[0-9]+|[A-Za-z]+")
 _INFINITY = {
@@ -42,8 +43,57 @@ def version_key(text: str) -> bytes:
     return _standard_key(text)
 
 
-def _standard_key(text: str) -> bytes:
+class GitVersion(NamedTuple):
+    """``git.REF=STANDARD`` or ``COMMIT=STANDARD``; without ``=STANDARD`` that part is empty."""
+
+    ref: str
+    standard: str
+
+
+def parse_git_version(text: str) -> GitVersion | None:
+    """Read a git version; None for any other version."""
+    git = _GIT.fullmatch(text)
+    if git is None:
+        return None
+    return GitVersion(git["ref"] if git["ref"] is not None else git["commit"], git["standard"] or "")
+
+
+def next_version_key(text: str) -> bytes:
+    """Return the key of the first version after all that begin with ``text``: ranges end before it.
+
+    The last number or word is raised by one; of a pre-release, its number (``1.2-rc1`` to ``1.2-rc2``).
+    """
     segments, stage, number = _split_prerelease(_SEGMENT.findall(text))
+    if stage != _FINAL:
+        return _key(segments, stage, number + 1)
+    if not segments:
+        return _key(["A"], _FINAL, -1)
+    last = segments[-1]
+    if last in _INFINITY:
+        raised = _INFINITE + bytes((_INFINITY[last] + 1,))
+    elif last.isdecimal():
+        raised = _NUMBER + _number(int(last[:4000]) + 1)
+    else:
+        raised = _component(_next_word(last))
+    return b"".join(map(_component, segments[:-1])) + raised + _END + bytes((_FINAL,)) + _NO_NUMBER
+
+
+def _next_word(word: str) -> str:
+    """Return the next word in the order A to Z, a to z that is no infinity word."""
+    while True:
+        if word[-1] == "z":
+            word += "A"
+        else:
+            word = word[:-1] + ("a" if word[-1] == "Z" else chr(ord(word[-1]) + 1))
+        if word not in _INFINITY:
+            return word
+
+
+def _standard_key(text: str) -> bytes:
+    return _key(*_split_prerelease(_SEGMENT.findall(text)))
+
+
+def _key(segments: list[str], stage: int, number: int) -> bytes:
     tag = _NO_NUMBER if number < 0 else _NUMBER + _number(number)
     return b"".join(map(_component, segments)) + _END + bytes((stage,)) + tag
 
