@@ -9,7 +9,7 @@ DEMO_DB := .demo/catalogue.sqlite
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench lint format clean
+.PHONY: help demo test soak bench oracle lint format clean
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ soak: $(DEV) ## what takes long: random kills, long fuzzing, large property test
 
 bench: $(DEV) ## measure against named peers, and write docs/benchmarks.md
 	$(BIN)/python benchmarks/run.py
+
+oracle: $(DEV) ## compare fresh random queries with real Spack (needs SPACK_ROOT)
+	$(BIN)/python benchmarks/oracle.py
 
 lint: $(DEV) ## format check, ruff, mypy, import layers
 	@scripts/check lint

@@ -35,6 +35,7 @@ from cachescope.model.results import (
     DependencyDifference,
     Dependent,
     LookAlikes,
+    NoMatch,
     PackageList,
     PackageReport,
     PackageSummary,
@@ -186,8 +187,16 @@ class FakeCatalogue:
         )
 
     def search(
-        self, query: str, *, ref: Ref | None, stack: Stack | None, limit: int, mentioned: bool = False
+        self,
+        query: str,
+        *,
+        ref: Ref | None,
+        stack: Stack | None,
+        limit: int,
+        mentioned: bool = False,
+        sort: str = "name",
     ) -> SearchResult:
+        del sort
         self._check(ref, stack)
         place = query.find("@@")
         if place >= 0:
@@ -208,7 +217,7 @@ class FakeCatalogue:
             query=query,
             total=len(found),
             specs=tuple(found[:limit] if limit else found),
-            suggestions=() if found else tuple(near),
+            no_match=None if found else NoMatch(suggestions=tuple(near)),
         )
 
     def package(self, name: PackageName, *, ref: Ref | None, stack: Stack | None) -> PackageReport:
@@ -287,10 +296,9 @@ DEMO_OLD = tuple(
 )
 PAGED = tuple(
     replace(
-        spec("py-paged", "1.1", label=str(number), mirrors=(ROOT,), compiler=None),
+        spec("py-paged", "1.1", label=str(number), mirrors=(ROOT,), compiler=Compiler("gcc", "11.4.0")),
         presence=Presence.PRESENT if number else Presence.UNSTATED,
         mirrors=(ROOT,) if number else (),
-        page_compiler="gcc@=11.4.0",
         page_variants=("build_system=python_pip",),
     )
     for number in range(2)

@@ -123,6 +123,7 @@ def writing(chosen: Settings) -> Iterator[Writing]:
         read_timeout=chosen.read_timeout,
         retries=chosen.retries,
         backoff=chosen.backoff,
+        longest_wait=chosen.longest_wait,
         max_unpacked_bytes=chosen.max_unpacked_bytes,
         max_redirects=chosen.max_redirects,
         ca_file=Path(chosen.ca_file).expanduser() if chosen.ca_file else None,

@@ -4,6 +4,7 @@ A value comes from the command line, else from the environment (``CACHESCOPE_`` 
 settings file (TOML, same names), else it is the default. Read by ``compose`` and ``cli`` alone, once; values are handed on.
 """
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -34,6 +35,7 @@ class Settings:
     read_timeout: float = _row(60.0, "how long a mirror may stay silent while it answers", unit="s")
     retries: int = _row(3, "how often to try again after a failure that may pass")
     backoff: float = _row(0.5, "wait before the first retry; doubled for each further one", unit="s")
+    longest_wait: float = _row(60.0, "longest wait before a retry, also if a server asks for more", unit="s")
     max_unpacked_bytes: int = _row(
         4 * 1024**3, "largest document that is read, after decompression", unit="bytes"
     )
@@ -126,7 +128,7 @@ def _checked(row: Field[Any], value: Any, *, where: str) -> Any:
         raise _wrong(row, value, where)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if type(value) is not type(default) or (isinstance(value, int | float) and value < 0):
+    if type(value) is not type(default) or (isinstance(value, int | float) and not 0 <= value < math.inf):
         raise _wrong(row, value, where)
     return value
 

@@ -8,6 +8,7 @@ import pytest
 
 import cachescope
 from cachescope.model.errors import (
+    AccessDenied,
     AmbiguousHash,
     CachescopeError,
     CatalogueUnusable,
@@ -27,6 +28,7 @@ TABLE: dict[type[CachescopeError], tuple[str, int, int]] = {
     AmbiguousHash: ("ambiguous_hash", 2, 400),
     NotInCatalogue: ("not_in_catalogue", 3, 404),
     MirrorUnavailable: ("mirror_unavailable", 4, 502),
+    AccessDenied: ("access_denied", 4, 502),
     MalformedDocument: ("malformed_document", 5, 502),
     UnsupportedVersion: ("unsupported_version", 5, 502),
     MalformedRecord: ("malformed_record", 5, 502),

@@ -15,6 +15,7 @@ from cachescope.model.results import (
     Attempt,
     AttemptOutcome,
     Counts,
+    NoMatch,
     PackageList,
     SearchResult,
     SourceOutcome,
@@ -116,10 +117,10 @@ def test_caches_state_age_failure_and_reason() -> None:
             "cachescope sync",
         ),
         (
-            lambda console: to_text.search(console, SearchResult(query="zlip", total=0, specs=(), suggestions=(PackageName("zlib"),))),
+            lambda console: to_text.search(console, SearchResult(query="zlip", total=0, specs=(), no_match=NoMatch(suggestions=(PackageName("zlib"),)))),
             "Nothing matches zlip.\nNear: zlib",
         ),
-        (lambda console: to_text.search(console, SearchResult(query="", total=0, specs=())), "Give a package name"),
+        (lambda console: to_text.search(console, SearchResult(query="", total=0, specs=())), "Give a spec query"),
     ],
 )  # fmt: skip
 def test_empty_states_say_what_to_do(show: Print, words: str) -> None:

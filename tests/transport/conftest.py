@@ -25,8 +25,8 @@ OpenUrl = Callable[..., ByteSource]
 
 @pytest.fixture
 def options() -> TransportOptions:
-    """Short patience: a test that waits is a slow test."""
-    return TransportOptions(connect_timeout=0.2, read_timeout=0.2, retries=2, backoff=0.001, longest_wait=0.1)
+    """Patience for a busy machine; tests of time-outs set less. Retries follow at once."""
+    return TransportOptions(connect_timeout=10, read_timeout=10, retries=2, backoff=0.001, longest_wait=0.1)
 
 
 @pytest.fixture

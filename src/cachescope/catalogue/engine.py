@@ -6,10 +6,11 @@ in WAL mode. A file on read-only media is opened as immutable.
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
@@ -24,6 +25,8 @@ REVISIONS = ("0001",)
 """All migrations, oldest first. A database at any other revision was written by a newer cachescope."""
 
 _SQLITE_HEADER = b"SQLite format 3\x00"
+_UNNOTICED = 0.1
+"""Seconds for which Ctrl-C may go unnoticed."""
 
 
 class Catalogue:
@@ -187,17 +190,37 @@ def _engine(uri: str, busy_timeout: float, *, writes: bool) -> Engine:
         return connection
 
     return _with_explicit_begin(
-        create_engine("sqlite+pysqlite://", creator=connect, poolclass=QueuePool, pool_size=8)
+        create_engine("sqlite+pysqlite://", creator=connect, poolclass=QueuePool, pool_size=8), busy_timeout
     )
 
 
-def _with_explicit_begin(engine: Engine) -> Engine:
+def _with_explicit_begin(engine: Engine, busy_timeout: float) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get("cachescope_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+        if connection.get_execution_options().get("cachescope_write", False):
+            _take_write_lock(driver, busy_timeout)
+        else:
+            driver.execute("BEGIN")
 
     return engine
+
+
+def _take_write_lock(connection: sqlite3.Connection, patience: float) -> None:
+    """Begin a write transaction; SQLite waits for another writer in short pieces, between which Ctrl-C is noticed."""
+    deadline = time.monotonic() + patience
+    connection.execute(f"PRAGMA busy_timeout = {int(min(_UNNOTICED, patience) * 1000)}")
+    try:
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                    raise
+            else:
+                return
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
 
 
 def _empty(path: Path) -> Catalogue:
@@ -206,7 +229,10 @@ def _empty(path: Path) -> Catalogue:
 
     # One connection, which is the database; threads take turns.
     engine = _with_explicit_begin(
-        create_engine("sqlite+pysqlite://", creator=connect, poolclass=QueuePool, pool_size=1, max_overflow=0)
+        create_engine(
+            "sqlite+pysqlite://", creator=connect, poolclass=QueuePool, pool_size=1, max_overflow=0
+        ),
+        busy_timeout=0,
     )
     metadata.create_all(engine)
     return Catalogue(engine, str(path))

@@ -109,6 +109,8 @@ class Interned:
             connection, t.variant, [t.variant.c.name, t.variant.c.kind, t.variant.c.value], lambda one: one
         )
         self._variants_loaded = False
+        self._providers: set[tuple[str, str]] | None = None
+        self._new_providers: list[tuple[str, int]] = []
         self._pending: dict[bytes, VariantSet] = {}
         self._members: list[tuple[int, int]] = []
         # Decoders share equal parts of a document, so identity answers most questions without hashing a value.
@@ -136,6 +138,18 @@ class Interned:
         return self._shared(
             value, lambda kind: self._kinds.key((int(kind.deptypes), ",".join(kind.virtuals)))
         )
+
+    def provider(self, virtual: str, name: str) -> None:
+        """Note that a package provides a virtual to somebody."""
+        if self._providers is None:
+            rows = self._connection.execute(
+                select(t.provider.c.virtual, t.name.c.text).join(t.name, t.name.c.id == t.provider.c.name_id)
+            )
+            self._providers = {(known, package) for known, package in rows}
+        if (virtual, name) not in self._providers:
+            self._providers.add((virtual, name))
+            self.names.load((name,))
+            self._new_providers.append((virtual, self.names.key(name)))
 
     def variant_set(self, value: VariantSet) -> int:
         """Return the key of a variant set, which is known by the digest of its text."""
@@ -186,8 +200,10 @@ class Interned:
         ):
             table.flush()
         bulk_insert(self._connection, t.variant_set_member, self._members)
+        bulk_insert(self._connection, t.provider, self._new_providers)
         self._members.clear()
         self._pending.clear()
+        self._new_providers.clear()
 
 
 def _digest(value: VariantSet) -> bytes:

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Integer, case, func, select
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.look_alikes import distinguish
+from cachescope.catalogue.near_names import near_names
 from cachescope.catalogue.scope import Scope, checked_scope, current_presence
-from cachescope.catalogue.search import near_names
 from cachescope.catalogue.spec_writer import Knowledge
 from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
 from cachescope.model.errors import NotInCatalogue

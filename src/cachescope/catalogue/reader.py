@@ -44,11 +44,20 @@ class Reader:
             return package_list(connection, ref=ref, stack=stack, prefix=prefix, limit=limit, offset=offset)
 
     def search(
-        self, query: str, *, ref: Ref | None, stack: Stack | None, limit: int, mentioned: bool = False
+        self,
+        query: str,
+        *,
+        ref: Ref | None,
+        stack: Stack | None,
+        limit: int,
+        mentioned: bool = False,
+        sort: str = "name",
     ) -> SearchResult:
-        """Specs by name, glob or hash prefix."""
+        """Specs that match a query."""
         with self._catalogue.reading() as connection:
-            return search(connection, query, ref=ref, stack=stack, limit=limit, mentioned=mentioned)
+            return search(
+                connection, query, ref=ref, stack=stack, limit=limit, mentioned=mentioned, sort=sort
+            )
 
     def package(self, name: PackageName, *, ref: Ref | None, stack: Stack | None) -> PackageReport:
         """One package."""

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, func, insert, select, update
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.summaries import summarise_ref
+from cachescope.catalogue.summaries import chunks, summarise_ref
 from cachescope.catalogue.times import from_stored, to_stored
 from cachescope.model.errors import NotInCatalogue, UserInputError
 from cachescope.model.identity import MirrorName, Ref, SourceName, Stack, ViewName
@@ -159,7 +159,21 @@ def remove_mirror(connection: Connection, name: MirrorName) -> None:
             t.package_summary.c.ref == name.ref, t.package_summary.c.stack == name.stack
         )
     )
+    _forget_orphans(connection)
     summarise_ref(connection, name.ref)
+
+
+def _forget_orphans(connection: Connection) -> None:
+    """Delete the specs that no source speaks of, now or formerly, and that none of those depends on."""
+    kept = select(t.presence.c.spec_id.label("id")).cte("kept", recursive=True)
+    kept = kept.union(select(t.edge.c.child_id).join(kept, kept.c.id == t.edge.c.parent_id))
+    orphans = (
+        connection.execute(select(t.spec.c.id).where(t.spec.c.id.not_in(select(kept.c.id)))).scalars().all()
+    )
+    for some in chunks(orphans):
+        connection.execute(delete(t.edge).where(t.edge.c.parent_id.in_(some)))
+        connection.execute(delete(t.spec_record).where(t.spec_record.c.spec_id.in_(some)))
+        connection.execute(delete(t.spec).where(t.spec.c.id.in_(some)))
 
 
 def known_sources(connection: Connection, name: MirrorName) -> Sequence[KnownSource]:

@@ -31,6 +31,7 @@ __all__ = [
     "name",
     "package_summary",
     "presence",
+    "provider",
     "snapshot",
     "source",
     "spec",
@@ -118,6 +119,7 @@ version = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("text", Text, nullable=False, unique=True),
     Column("key", LargeBinary, nullable=False, comment="order-preserving, see query.versions"),
+    Index("ix_version_key", "key"),
 )
 
 architecture = Table(
@@ -218,6 +220,14 @@ edge_kind = Table(
     Column("deptypes", SmallInteger, nullable=False, comment="build 1, link 2, run 4, test 8"),
     Column("virtuals", Text, nullable=False, comment="sorted, comma-separated"),
     UniqueConstraint("deptypes", "virtuals"),
+)
+
+provider = Table(
+    "provider",
+    metadata,
+    Column("virtual", Text, primary_key=True),
+    Column("name_id", Integer, primary_key=True, autoincrement=False),
+    comment="packages that some edge reaches as this virtual",
 )
 
 edge = Table(

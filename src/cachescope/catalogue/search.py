@@ -1,101 +1,69 @@
-"""The read side: specs by name, glob or hash prefix. The spec language takes the place of this simple form later."""
+"""The read side: specs that match a query in Spack's language, or a pattern of names; and specs by their hash."""
 
-import difflib
-import re
-from collections.abc import Sequence
-
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Connection, func, select
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.scope import checked_scope, current_presence
-from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
-from cachescope.model.errors import AmbiguousHash, NotInCatalogue, QuerySyntaxError, UserInputError
-from cachescope.model.identity import DAG_HASH_LENGTH, PackageName, Ref, Stack, parse_hash_prefix
-from cachescope.model.record import Presence
+from cachescope.catalogue.finding import SORTS, find, is_glob
+from cachescope.catalogue.lowering import hash_starts_with
+from cachescope.catalogue.no_match import explain_no_match
+from cachescope.catalogue.scope import checked_scope
+from cachescope.catalogue.universe_reader import read_universe
+from cachescope.model.errors import AmbiguousHash, NotInCatalogue, UserInputError
+from cachescope.model.identity import Ref, Stack, parse_hash_prefix
 from cachescope.model.results import SearchResult
+from cachescope.query.grammar import parse_query
+from cachescope.query.matching import warnings
 
-__all__ = ["hash_starts_with", "near_names", "resolve_hash", "search"]
+__all__ = ["resolve_hash", "search"]
 
-_GLOB = re.compile(r"[A-Za-z0-9_.*?-]+")
-_NAME_CHARACTERS = re.compile(r"[A-Za-z0-9_.*?/-]")
 _LISTED = 10
 
 
 def search(
-    connection: Connection, query: str, *, ref: Ref | None, stack: Stack | None, limit: int, mentioned: bool
+    connection: Connection,
+    query: str,
+    *,
+    ref: Ref | None,
+    stack: Stack | None,
+    limit: int,
+    mentioned: bool,
+    sort: str = "name",
 ) -> SearchResult:
-    """Find specs by name, glob or ``/hash``, by name, newest version first. At most 5 statements (and 1 more for 500 rows)."""
-    text = query.strip()
-    condition = _condition(text)
+    """Find specs. At most 12 statements, 1 more for 500 rows, and those of ``no_match`` where nothing is found.
+
+    Raises ``QuerySyntaxError``, and ``NotInCatalogue`` for an unknown ref or stack.
+    """
+    asked = query.strip()
+    if sort not in SORTS:
+        raise UserInputError(f"{sort!r} is no order", hint=f"known are {', '.join(SORTS)}")
+    parsed = None if is_glob(asked) else parse_query(asked)
     scope = checked_scope(connection, ref, stack)
-    presence = current_presence(scope, condition)
-    wanted = presence.c.state >= int(Presence.MENTIONED if mentioned else Presence.PRESENT)
-    total = connection.execute(select(func.count()).select_from(presence).where(wanted)).scalar_one()
-    statement = (
-        select_specs(presence)
-        .where(wanted)
-        .order_by(
-            t.name.c.text, t.version.c.key.desc(), t.architecture.c.os, t.architecture.c.target, t.spec.c.hash
-        )
+    found = find(connection, parsed if parsed is not None else asked, scope, mentioned=mentioned)
+    total = found.total(connection)
+    return SearchResult(
+        query=asked,
+        total=total,
+        specs=tuple(found.specs(connection, limit=limit, sort=sort)) if total else (),
+        warnings=warnings(parsed, read_universe(connection, ())) if parsed is not None else (),
+        no_match=None if total else explain_no_match(connection, asked, parsed, scope, mentioned=mentioned),
     )
-    if limit:
-        statement = statement.limit(limit)
-    specs = read_summaries(connection, connection.execute(statement), scope) if total else []
-    suggestions = () if total or text.startswith("/") else near_names(connection, text)
-    return SearchResult(query=text, total=total, specs=tuple(specs), suggestions=suggestions)
 
 
-def _condition(text: str) -> ColumnElement[bool]:
-    if text.startswith("/"):
-        try:
-            return hash_starts_with(parse_hash_prefix(text))
-        except UserInputError as error:
-            raise QuerySyntaxError(
-                error.message, query=text, start=0, end=len(text), hint=error.hint
-            ) from error
-    if not _GLOB.fullmatch(text):
-        bad = next((at for at, character in enumerate(text) if not _NAME_CHARACTERS.match(character)), 0)
-        raise QuerySyntaxError(
-            "the query is empty" if not text else f"{text[bad]!r} is not understood here",
-            query=text,
-            start=bad,
-            end=min(bad + 1, len(text)),
-            hint="search by a name (hdf5), a pattern (py-*) or the beginning of a hash (/33pd4gq)",
-        )
-    if "*" in text or "?" in text:
-        pattern = (
-            text.replace("\\", r"\\")
-            .replace("%", r"\%")
-            .replace("_", r"\_")
-            .replace("*", "%")
-            .replace("?", "_")
-        )
-        names = select(t.name.c.id).where(t.name.c.text.like(pattern, escape="\\"))
-        return t.spec.c.name_id.in_(names)
-    return t.spec.c.name_id == select(t.name.c.id).where(t.name.c.text == text).scalar_subquery()
-
-
-def hash_starts_with(prefix: str) -> ColumnElement[bool]:
-    """Return the condition for a beginning of a hash, as a range that the index on hashes answers."""
-    if len(prefix) == DAG_HASH_LENGTH:
-        return t.spec.c.hash == prefix
-    return t.spec.c.hash.between(prefix, prefix + "~")  # '~' sorts after every character of a hash
-
-
-def resolve_hash(connection: Connection, text: str) -> int:
+def resolve_hash(connection: Connection, text_: str) -> int:
     """Return the key of the one spec whose hash begins so. Raises ``NotInCatalogue`` or ``AmbiguousHash``."""
-    prefix = parse_hash_prefix(text)
+    prefix = parse_hash_prefix(text_)
     rows = connection.execute(
         select(t.spec.c.id, t.spec.c.hash)
-        .where(hash_starts_with(prefix))
+        .where(hash_starts_with(t.spec.c.hash, prefix))
         .order_by(t.spec.c.hash)
         .limit(_LISTED + 1)
     ).all()
     if not rows:
         matched = _longest_match(connection, prefix)
+        characters = "character does" if len(matched) == 1 else f"{len(matched)} characters do"
         raise NotInCatalogue(
             f"no spec has a hash that begins with {prefix}",
-            hint=f"the first {len(matched)} characters, /{matched}, do match"
+            hint=f"the first {characters} match: /{matched}"
             if matched
             else "'cachescope search NAME' lists hashes",
         )
@@ -115,22 +83,3 @@ def _longest_match(connection: Connection, prefix: str) -> str:
             same += 1
         best = max(best, prefix[:same], key=len)
     return best
-
-
-def near_names(connection: Connection, text: str, *, count: int = 3) -> tuple[PackageName, ...]:
-    """Return names of packages that are spelt nearly so. Looks at names alone, of which there are some thousands."""
-    bare = text.strip("*?")
-    if not bare:
-        return ()
-    names: Sequence[str] = (
-        connection.execute(
-            select(t.name.c.text).where(
-                t.name.c.id.in_(select(t.package_summary.c.name_id)), t.name.c.text != ""
-            )
-        )
-        .scalars()
-        .all()
-    )
-    prefixed = [name for name in names if name in {f"py-{bare}", f"r-{bare}", bare.removeprefix("py-")}]
-    near = difflib.get_close_matches(bare, names, n=count, cutoff=0.7)
-    return tuple(PackageName(name) for name in dict.fromkeys([*prefixed, *near]))[:count]

@@ -162,7 +162,7 @@ def _indented(record: bytes) -> str:
     try:
         return json.dumps(json.loads(record), indent=2, ensure_ascii=False) if record else ""
     except (ValueError, RecursionError):
-        return record.decode("utf-8", "replace")
+        return ""  # valid JSON that Python refuses: nested hundreds deep, or a number of thousands of digits
 
 
 def _dependents(connection: Connection, key: int) -> tuple[int, tuple[Dependent, ...]]:

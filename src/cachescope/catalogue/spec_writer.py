@@ -142,6 +142,8 @@ class SpecWriter:
                 end = ends.get(id(edge))
                 if end is None:
                     end = batch.key(edge.hash, edge.name), interned.edge_kind(edge.kind)
+                    for virtual in edge.kind.virtuals:
+                        interned.provider(virtual, edge.name)
                     ends[id(edge)] = end
                 edges += (key, position, *end)
         return rows
@@ -171,6 +173,7 @@ class SpecWriter:
     def _insert_named(self, batch: "_Keys", written: Mapping[DagHash, int]) -> None:
         """Write a row for every dependency that no record describes, so that edges have an end and a name."""
         rows = []
+        self._interned.names.load({name for one, name in batch.named.items() if one not in written})
         for dag_hash, name in batch.named.items():
             if dag_hash not in written:
                 blank = (None,) * 5

@@ -10,7 +10,14 @@ if TYPE_CHECKING:
 
     from cachescope.settings import Settings
 
-__all__ = ["Context", "console", "error_console", "write_bytes"]
+__all__ = ["Context", "ReaderGone", "console", "error_console", "say", "write_bytes"]
+
+
+class ReaderGone(Exception):
+    """Whoever reads our output has seen enough (``| head``).
+
+    Not a ``BrokenPipeError``, for which rich and click would end with 1: that means "no match" here.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +40,7 @@ def console() -> "Console":
 
     class Output(Console):
         def on_broken_pipe(self) -> None:
-            """Leave it to ``main``: the exit code 1, which rich would take, means "no match" here."""
-            raise BrokenPipeError
+            raise ReaderGone
 
     return Output(highlight=False)
 
@@ -47,7 +53,17 @@ def error_console() -> "Console":
     return Console(stderr=True, highlight=False)
 
 
+def say(text: str) -> None:
+    """Print lines to standard output, as they are: what is piped on is not wrapped."""
+    from cachescope.present import terminal
+
+    terminal.say(console(), text)
+
+
 def write_bytes(data: bytes) -> None:
     """Write to standard output as it is."""
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError as error:
+        raise ReaderGone from error

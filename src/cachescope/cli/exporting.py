@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from cachescope.cli.context import Context, console, write_bytes
+from cachescope.cli.context import Context, say, write_bytes
 from cachescope.cli.options import with_sizes as with_sizes_option
 from cachescope.model.identity import parse_package_name, parse_ref
 
@@ -49,7 +49,4 @@ def export_pages(context: Context, *, folder: Path, ref: str, with_sizes: bool) 
     chosen = parse_ref(ref)
     with compose.reading(context.settings()) as (catalogue, _):
         count, changed = write_pages(catalogue, chosen, folder, write=write_atomically, with_sizes=with_sizes)
-    console().print(
-        f"{count} pages of {chosen} in {folder}; {changed} files written, the others were current",
-        markup=False,
-    )
+    say(f"{count} pages of {chosen} in {folder}; {changed} files written, the others were current")

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from cachescope import __version__
-from cachescope.cli import exporting, mirrors, reading, serving, syncing
-from cachescope.cli.context import Context, error_console
+from cachescope.cli import exporting, mirrors, reading, searching, serving, syncing
+from cachescope.cli.context import Context, ReaderGone, error_console
 from cachescope.model.errors import CachescopeError
 
 __all__ = ["app", "run"]
@@ -36,7 +36,8 @@ for _command in (
     mirrors.remove,
     mirrors.caches,
     syncing.sync,
-    reading.search,
+    searching.search,
+    searching.query,
     reading.packages,
     reading.package,
     reading.show,
@@ -86,8 +87,8 @@ def _guarded(arguments: list[str]) -> int:  # noqa: PLR0911 - one row for each w
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except BrokenPipeError:
-        # The reader has seen enough ('| head'): nothing more can be written, not even at exit.
+    except (ReaderGone, BrokenPipeError):
+        # Nothing more can be written, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     except Exception as error:  # noqa: BLE001 - the last line of defence, which reports and does not hide

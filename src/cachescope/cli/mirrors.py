@@ -2,7 +2,7 @@
 
 import click
 
-from cachescope.cli.context import Context, console, write_bytes
+from cachescope.cli.context import Context, console, say, write_bytes
 from cachescope.cli.options import as_json as json_option
 from cachescope.model.errors import UserInputError
 from cachescope.model.identity import parse_mirror_name, parse_source_name
@@ -66,7 +66,7 @@ def _add(context: Context, name: str, url: str | None) -> None:
         if source.view is not None:
             registry.ensure_source(connection, source, Layout.V3)
     word = "added" if new else "known already:"
-    console().print(f"{word} {source}; read it with: cachescope sync {source}", markup=False)
+    say(f"{word} {source}; read it with: cachescope sync {source}")
 
 
 def _discover(context: Context, url: str, ref: str, stack: str) -> None:
@@ -84,15 +84,13 @@ def _discover(context: Context, url: str, ref: str, stack: str) -> None:
             ref=ref,
             stack=stack,
         )
-    out = console()
     for mirror in found.added:
-        out.print(f"added {mirror}", markup=False)
+        say(f"added {mirror}")
     for sentence in found.skipped:
-        out.print(f"left out {sentence}", markup=False)
-    out.print(
+        say(f"left out {sentence}")
+    say(
         f"{len(found.added)} mirrors added, {len(found.known)} known already, {len(found.skipped)} left out; "
-        "read them with: cachescope sync",
-        markup=False,
+        "read them with: cachescope sync"
     )
 
 
@@ -109,7 +107,7 @@ def remove(context: Context, *, names: tuple[str, ...]) -> None:
         for mirror in mirrors:
             registry.remove_mirror(connection, mirror)
     for mirror in mirrors:
-        console().print(f"removed {mirror}", markup=False)
+        say(f"removed {mirror}")
 
 
 @click.command()

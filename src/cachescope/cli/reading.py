@@ -7,49 +7,7 @@ from cachescope.cli.options import as_json as json_option
 from cachescope.cli.options import parse_scope, ref_option, stack_option
 from cachescope.model.identity import parse_package_name
 
-__all__ = ["package", "packages", "search", "show"]
-
-_NO_MATCH = 1
-
-
-@click.command()
-@click.argument("query")
-@ref_option
-@stack_option
-@click.option(
-    "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="Specs to print; 0 is all."
-)
-@click.option("--mentioned", is_flag=True, help="Also specs that are not present.")
-@json_option
-@click.pass_obj
-def search(
-    context: Context,
-    *,
-    query: str,
-    ref: str | None,
-    stack: str | None,
-    limit: int,
-    mentioned: bool,
-    as_json: bool,
-) -> int:
-    """Find binaries: by a name (hdf5), a pattern ('py-*') or the beginning of a hash (/33pd4gq).
-
-    The exit code is 1 if nothing matches.
-    """
-    from cachescope import compose
-
-    chosen_ref, chosen_stack = parse_scope(ref, stack)
-    with compose.reading(context.settings()) as (_, reader):
-        result = reader.search(query, ref=chosen_ref, stack=chosen_stack, limit=limit, mentioned=mentioned)
-    if as_json:
-        from cachescope.present import to_json
-
-        write_bytes(to_json.render_search(result))
-    else:
-        from cachescope.present import to_text
-
-        to_text.search(console(), result)
-    return 0 if result.total else _NO_MATCH
+__all__ = ["package", "packages", "show"]
 
 
 @click.command()

@@ -4,7 +4,7 @@ import gc
 
 import click
 
-from cachescope.cli.context import Context, console
+from cachescope.cli.context import Context, say
 
 __all__ = ["serve"]
 
@@ -27,5 +27,5 @@ def serve(context: Context, *, host: str | None, port: int | None) -> None:
             compose.web_app(reader),
             chosen.host,
             chosen.port,
-            announce=lambda url: console().print(f"cachescope is at {url} (Ctrl-C ends it)", markup=False),
+            announce=lambda url: say(f"cachescope is at {url} (Ctrl-C ends it)"),
         )

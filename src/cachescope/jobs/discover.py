@@ -13,7 +13,11 @@ from cachescope.model.identity import MirrorName
 from cachescope.model.mirror import MirrorUrl
 from cachescope.transport.source import ByteSource, Fetched
 
-__all__ = ["Discovery", "discover"]
+__all__ = ["INDEX_NAME", "Discovery", "discover"]
+
+
+INDEX_NAME = "cache_spack_io_index.json"
+"""Where a bucket has its directory; the address of the bucket alone is enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ def discover(
     Raises ``MirrorUnavailable``, ``MalformedDocument``, and ``NotInCatalogue`` if no entry is chosen.
     """
     folder, _, name = url.text.rpartition("/")
+    if not name.endswith(".json"):
+        folder, name = url.text, INDEX_NAME
     with closing(open_source(MirrorUrl(folder))) as source:
         outcome = source.read(name)
     if not isinstance(outcome, Fetched):

@@ -7,8 +7,8 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from cachescope.catalogue.engine import Catalogue
+from cachescope.catalogue.package_report import ref_stacks
 from cachescope.catalogue.page_rows import PageSpec, packages_of_root, page_specs
-from cachescope.catalogue.registry import mirrors
 from cachescope.catalogue.scope import checked_scope
 from cachescope.formats.pages_md import PageRow, encode_page, printed_row
 from cachescope.model.errors import NotInCatalogue
@@ -85,9 +85,12 @@ def _row(one: PageSpec, *, with_sizes: bool) -> PageRow:
 
 
 def _site_files(connection: Connection, ref: Ref) -> Iterator[tuple[Path, bytes]]:
-    """The two small files by which the public site lists the ref."""
-    stacks = sorted(mirror.name.stack for mirror in mirrors(connection) if mirror.name.ref == ref)
+    """The two small files by which the public site lists refs; the second one names all of the catalogue."""
     tag = f"---\nlayout: table\npermalink: /tag/{ref}/\ntag: {ref}\n---\n"
     yield Path("pages") / "tags" / f"{ref}.md", tag.encode()
-    listed = "".join(f"  - {json.dumps(stack)}\n" for stack in stacks)
-    yield Path("_data") / "tags.yaml", f"- name: {json.dumps(ref)}\n  stacks:\n{listed}".encode()
+    listed = [
+        f"- name: {json.dumps(one.ref)}\n  stacks:\n"
+        + "".join(f"  - {json.dumps(stack)}\n" for stack in one.stacks)
+        for one in ref_stacks(connection)
+    ]
+    yield Path("_data") / "tags.yaml", "".join(listed).encode()

@@ -27,6 +27,9 @@ from cachescope.transport.source import ByteSource, Missing, Unchanged
 
 __all__ = ["PageReader", "is_page_address"]
 
+_DEEPEST = 8
+"""Folders below the one that is given; the public site has three."""
+
 
 def is_page_address(text: str) -> bool:
     """Say whether an address is that of one page rather than of a mirror."""
@@ -95,9 +98,10 @@ class PageReader:
                     results[url] = result
                 self._progress.reading(str(root), done, len(names))
         if not results:
-            results[root.text] = MalformedDocument(
+            place = MirrorUrl(f"{root.text}/{names[0]}" if len(names) == 1 else root.text)
+            results[place.text] = MalformedDocument(
                 "there is no published page",
-                where=str(root),
+                where=str(place),
                 hint="a page of a package has 'layout: cache' between its first '---' lines",
             )
         outcomes = self._write(results)
@@ -148,7 +152,7 @@ class PageReader:
                     strict=self._strict,
                 )
             except MalformedDocument as error:
-                error.where = f"{read.url}: {error.where}"
+                error.where = f"{MirrorUrl(read.url)}: {error.where}"
                 tally.add(source_id, name, error)
                 continue
             tally.add(source_id, name, None, change)
@@ -224,11 +228,12 @@ def _lost(url: MirrorUrl, failure: CachescopeError, now: datetime) -> SourceOutc
 
 def _read(source: ByteSource, name: str, url: str, known: KnownDocument | None) -> _PageResult | None:
     """Read one page; None for Markdown that is no page, unless it was one before."""
+    shown = str(MirrorUrl(url))
     try:
         outcome = source.read(name, known=known.validator if known is not None else None)
         if isinstance(outcome, Missing):
             return MirrorUnavailable(
-                "there is no such page", where=url, hint="check the spelling of the file"
+                "there is no such page", where=shown, hint="check the spelling of the file"
             )
         if isinstance(outcome, Unchanged):
             return outcome
@@ -238,11 +243,11 @@ def _read(source: ByteSource, name: str, url: str, known: KnownDocument | None) 
                 return Unchanged()
             page = decode_page(bytes(body.data))
     except (MirrorUnavailable, MalformedDocument) as error:
-        error.where = error.where or url
+        error.where = error.where or shown
         return error
     if page is None:
         return (
-            MalformedDocument("the file is a published page no longer", where=url)
+            MalformedDocument("the file is a published page no longer", where=shown)
             if known is not None
             else None
         )
@@ -250,6 +255,7 @@ def _read(source: ByteSource, name: str, url: str, known: KnownDocument | None) 
 
 
 def _markdown_below(source: ByteSource) -> Iterator[str]:
+    """Return all Markdown files, folder by folder. The depth is bounded: a link may lead back to its own folder."""
     folders = [""]
     while folders:
         folder = folders.pop()
@@ -257,8 +263,6 @@ def _markdown_below(source: ByteSource) -> Iterator[str]:
         for name in source.list_files(folder) or ():
             if name.endswith(".md"):
                 yield beginning + name
-        folders.extend(
-            beginning + name
-            for name in reversed(source.list_folders(folder) or ())
-            if not name.startswith(".")
-        )
+        if folder.count("/") + bool(folder) < _DEEPEST:
+            below = source.list_folders(folder) or ()
+            folders.extend(beginning + name for name in reversed(below) if not name.startswith("."))

@@ -20,7 +20,13 @@ from cachescope.catalogue.snapshots import SnapshotChange, SnapshotWriter
 from cachescope.formats.layouts import VIEWS_FOLDER, IndexLocation, index_locations, view_location
 from cachescope.jobs.index_reading import Absent, IndexRead, IndexReader, ReadResult, Same
 from cachescope.jobs.progress import SyncProgress
-from cachescope.model.errors import CachescopeError, MalformedDocument, MirrorUnavailable, NotInCatalogue
+from cachescope.model.errors import (
+    AccessDenied,
+    CachescopeError,
+    MalformedDocument,
+    MirrorUnavailable,
+    NotInCatalogue,
+)
 from cachescope.model.identity import MirrorName, SourceName, ViewName
 from cachescope.model.mirror import Layout, MirrorUrl
 from cachescope.model.results import Attempt, AttemptOutcome, Counts, SourceOutcome
@@ -84,7 +90,7 @@ class Refresher:
         and ``CatalogueUnusable``.
         """
         url, readings = self._plan(name, view)
-        return self._refresh(name, url, readings, probed=view is None)
+        return self._refresh(name, url, readings)
 
     def refresh_at(
         self, name: MirrorName, url: MirrorUrl, *, view: ViewName | None = None
@@ -104,7 +110,7 @@ class Refresher:
         if moved:
             # What was read elsewhere says nothing of documents here; and this place may have other layouts.
             readings = self._everywhere(name, view, readings)
-        outcomes = self._refresh(name, url, readings, probed=view is None)
+        outcomes = self._refresh(name, url, readings)
         if moved and all(one.error is None for one in outcomes):
             with self._catalogue.writing() as connection:
                 registry.set_address(connection, name, url)
@@ -132,7 +138,7 @@ class Refresher:
         ]
 
     def _refresh(
-        self, name: MirrorName, url: MirrorUrl, readings: Sequence[_Reading], *, probed: bool
+        self, name: MirrorName, url: MirrorUrl, readings: Sequence[_Reading]
     ) -> Sequence[SourceOutcome]:
         source = self._open_source(url)
         try:
@@ -145,7 +151,7 @@ class Refresher:
                 ) as reader,
             ):
                 self._read(reader, readings)
-                outcomes = self._write(name, url, readings, probed=probed)
+                outcomes = self._write(name, url, readings)
             for outcome in outcomes:
                 self._progress.finished(outcome)
         finally:
@@ -219,9 +225,11 @@ class Refresher:
             )
 
     def _write(
-        self, name: MirrorName, url: MirrorUrl, readings: Sequence[_Reading], *, probed: bool
+        self, name: MirrorName, url: MirrorUrl, readings: Sequence[_Reading]
     ) -> Sequence[SourceOutcome]:
         now = self._now()
+        _take_denied_for_absent(readings)
+        asked_for_all = {one.location for one in readings}.issuperset(index_locations())
         if all(isinstance(reading.result, Absent) for reading in readings) and not any(
             one.known for one in readings
         ):
@@ -230,7 +238,9 @@ class Refresher:
             writer = SnapshotWriter(connection, now=now, progress=partial(self._progress.writing, str(name)))
             written = [self._write_one(connection, writer, reading, now) for reading in readings]
             changed = writer.finish()
-            if probed and not any(isinstance(reading.result, MirrorUnavailable) for reading in readings):
+            if asked_for_all and not any(
+                isinstance(reading.result, MirrorUnavailable) for reading in readings
+            ):
                 registry.note_probe(connection, name, now)
         return [
             replace(outcome, counts=changed.get(source_id, outcome.counts))
@@ -314,6 +324,14 @@ class Refresher:
             warnings=change.warnings if change else (),
             error=failed,
         )
+
+
+def _take_denied_for_absent(readings: Sequence[_Reading]) -> None:
+    """Object stores without the right to list answer 403 for what is not there: beside an index that was read, so it is."""
+    if any(isinstance(reading.result, IndexRead | Same) for reading in readings):
+        for reading in readings:
+            if reading.known is None and isinstance(reading.result, AccessDenied):
+                reading.result = Absent()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ inside a document), ``hint`` is what to do.
 from typing import ClassVar
 
 __all__ = [
+    "AccessDenied",
     "AmbiguousHash",
     "CachescopeError",
     "CatalogueUnusable",
@@ -101,6 +102,12 @@ class MirrorUnavailable(CachescopeError):
     code = "mirror_unavailable"
     exit_code = 4
     http_status = 502
+
+
+class AccessDenied(MirrorUnavailable):
+    """A mirror that wants other credentials, or hides that there is no such document (401, 403)."""
+
+    code = "access_denied"
 
 
 class MalformedDocument(CachescopeError):

@@ -20,11 +20,13 @@ __all__ = [
     "DependencyDifference",
     "Dependent",
     "LookAlikes",
+    "NoMatch",
     "PackageList",
     "PackageReport",
     "PackageSummary",
     "Place",
     "RefStacks",
+    "Relaxation",
     "SearchResult",
     "SourceOutcome",
     "SourceStatus",
@@ -142,10 +144,8 @@ class SpecSummary:
     mirrors: tuple[MirrorName, ...]
     """Where it is present, sorted."""
 
-    page_compiler: str | None = None
-    """The compiler as the published page printed it, for a spec that is known from a page alone."""
-
     page_variants: tuple[str, ...] | None = None
+    """The variants as a published page printed them, for a spec that is known from a page alone."""
 
     @property
     def compiler_name(self) -> str:
@@ -161,14 +161,54 @@ class SpecSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Relaxation:
+    """A smallest change of a query by which it would match."""
+
+    dropped: tuple[str, ...]
+    """Constraints to leave out, in the query's own spelling."""
+
+    query: str
+    """What remains."""
+
+    total: int
+    """How many specs match what remains."""
+
+    instead: tuple[tuple[str, int], ...] = ()
+    """Where one constraint is dropped: what those specs have in its place, with counts, most frequent first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoMatch:
+    """Why nothing matched, and what would."""
+
+    notes: tuple[str, ...] = ()
+    """Sentences about names and variants that do not exist here."""
+
+    suggestions: tuple[PackageName, ...] = ()
+    """Names of packages that are near."""
+
+    relaxations: tuple[Relaxation, ...] = ()
+    nearest: tuple["SpecSummary", ...] = ()
+    """Specs that match the best relaxation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
     """Specs that match, the first ``limit`` of ``total``."""
 
     query: str
     total: int
     specs: tuple[SpecSummary, ...]
-    suggestions: tuple[PackageName, ...] = ()
-    """Names of packages that are near, where nothing matched."""
+    warnings: tuple[str, ...] = ()
+    """What of the query is not taken as a person may mean it."""
+
+    no_match: NoMatch | None = None
+    """Where nothing matched."""
+
+    @property
+    def suggestions(self) -> tuple[PackageName, ...]:
+        """Near names, where nothing matched."""
+        return self.no_match.suggestions if self.no_match is not None else ()
 
 
 # -- one package ----------------------------------------------------------------------------------------------------

@@ -34,11 +34,19 @@ class CatalogueReader(Protocol):
         ...
 
     def search(
-        self, query: str, *, ref: Ref | None, stack: Stack | None, limit: int, mentioned: bool = False
+        self,
+        query: str,
+        *,
+        ref: Ref | None,
+        stack: Stack | None,
+        limit: int,
+        mentioned: bool = False,
+        sort: str = "name",
     ) -> SearchResult:
-        """Present specs by name, glob (``*`` and ``?``) or ``/hash`` prefix; ``limit`` 0 is all.
+        """Present specs that match a query in Spack's language or a pattern of names; ``limit`` 0 is all.
 
-        Raises ``QuerySyntaxError`` for anything else, ``NotInCatalogue`` for an unknown ref or stack.
+        Raises ``QuerySyntaxError``, ``NotInCatalogue`` for an unknown ref or stack, ``UserInputError`` for an unknown
+        order.
         """
         ...
 

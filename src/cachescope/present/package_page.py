@@ -255,7 +255,5 @@ def _anchor(
 
 
 def compiler_shown(spec: SpecSummary) -> str:
-    """Write the compiler as stored, else as the published page printed it."""
-    if spec.compiler is None and spec.page_compiler:
-        return spec.page_compiler.replace("@=", "@")
+    """Write the compiler."""
     return spec.compiler_name

@@ -34,11 +34,13 @@ from cachescope.present.wording import rfc3339
 __all__ = [
     "render_caches",
     "render_error",
+    "render_error_line",
     "render_home",
     "render_package",
     "render_packages",
     "render_refs",
     "render_search",
+    "render_search_line",
     "render_spec",
     "render_sync",
 ]
@@ -62,15 +64,45 @@ def render_home(refs: Sequence[RefStacks], sources: Sequence[SourceStatus]) -> b
 
 
 def render_search(result: SearchResult) -> bytes:
-    """Write the specs that match; ``suggestions`` only where there are any."""
+    """Write the specs that match; ``warnings``, ``suggestions`` and ``no_match`` only where there are any."""
+    return _bytes(_search(result))
+
+
+def render_search_line(result: SearchResult) -> bytes:
+    """Write the same on one line, for answers to many queries."""
+    return _line(_search(result))
+
+
+def render_error_line(query: str, error: CachescopeError) -> bytes:
+    """Write a refused query on one line."""
+    return _line({"query": query, "error": error.as_json()})
+
+
+def _search(result: SearchResult) -> _Object:
     found: _Object = {
         "query": result.query,
         "total": result.total,
         "specs": [_spec(one) for one in result.specs],
     }
+    if result.warnings:
+        found["warnings"] = list(result.warnings)
     if result.suggestions:
         found["suggestions"] = list(result.suggestions)
-    return _bytes(found)
+    if result.no_match is not None:
+        found["no_match"] = {
+            "notes": list(result.no_match.notes),
+            "relaxations": [
+                {
+                    "dropped": list(one.dropped),
+                    "query": one.query,
+                    "total": one.total,
+                    "instead": [{"constraint": text, "total": total} for text, total in one.instead],
+                }
+                for one in result.no_match.relaxations
+            ],
+            "nearest": [_spec(one) for one in result.no_match.nearest],
+        }
+    return found
 
 
 def render_packages(result: PackageList) -> bytes:
@@ -159,6 +191,10 @@ def render_sync(report: SyncReport) -> bytes:
 def render_error(error: CachescopeError) -> bytes:
     """Write the one error shape."""
     return _bytes({"error": error.as_json()})
+
+
+def _line(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _bytes(value: object) -> bytes:

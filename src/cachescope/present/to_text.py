@@ -12,6 +12,7 @@ from cachescope.model.errors import CachescopeError, QuerySyntaxError
 from cachescope.model.results import (
     AttemptOutcome,
     Counts,
+    NoMatch,
     PackageList,
     PackageReport,
     Place,
@@ -76,12 +77,14 @@ def home(
 def search(console: "Console", result: SearchResult) -> None:
     """Print the specs that match; with none, what is near."""
     if not result.query:
-        say(console, "Give a package name, a name with * and ?, or /hash.")
+        say(console, "Give a spec query, a name with * and ?, or /hash.")
         return
-    if not result.specs:
+    for warning in result.warnings:
+        say(console, f"Note: {warning}")
+    if not result.total:
         say(console, f"Nothing matches {result.query}.")
-        if result.suggestions:
-            say(console, "Near: " + ", ".join(result.suggestions))
+        if result.no_match is not None:
+            _no_match(console, result.no_match)
         return
     _specs(console, result.specs)
     if result.total > len(result.specs):
@@ -212,6 +215,18 @@ def error(console: "Console", problem: CachescopeError) -> None:
     say(console, f"Error: {problem}")
     if problem.hint:
         say(console, f"Hint: {problem.hint}")
+
+
+def _no_match(console: "Console", found: NoMatch) -> None:
+    for note in found.notes:
+        say(console, f"  {note}")
+    if found.suggestions:
+        say(console, "Near: " + ", ".join(found.suggestions))
+    for one in found.relaxations:
+        say(console, f"  {wording.relaxation(one)}")
+    if found.nearest:
+        say(console, "\nNearest:", bold=True)
+        _specs(console, found.nearest)
 
 
 # -- pieces ---------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from cachescope.model.results import DependencyDifference, SourceStatus, SpecSummary
+from cachescope.model.results import DependencyDifference, Relaxation, SourceStatus, SpecSummary
 
 __all__ = [
     "ABSENT",
@@ -115,3 +115,15 @@ def system(spec: SpecSummary) -> str:
 def plain(text: str) -> str:
     """Make control characters visible, so that a record cannot drive the terminal that shows it."""
     return "".join(one if one.isprintable() or one == "\n" else f"\\x{ord(one):02x}" for one in text)
+
+
+def relaxation(one: Relaxation) -> str:
+    """Say what would match: ``14 match without +cuda``, ``3 match with target=x86_64_v3 in place of target=zen4``."""
+    matching = f"{count(one.total)} {'matches' if one.total == 1 else 'match'}"
+    dropped = " and ".join(one.dropped)
+    if not one.instead:
+        return f"{matching} without {dropped}"
+    having = ", ".join(
+        text if number == one.total else f"{text} ({count(number)})" for text, number in one.instead
+    )
+    return f"{matching} with {having} in place of {dropped}"

@@ -18,7 +18,7 @@ from urllib3.exceptions import (
 )
 from urllib3.exceptions import TimeoutError as AnyTimeoutError
 
-from cachescope.model.errors import MirrorUnavailable
+from cachescope.model.errors import AccessDenied, MirrorUnavailable
 from cachescope.transport.options import TransportOptions
 
 __all__ = ["Asked", "Failure", "failure_of_error", "failure_of_status"]
@@ -133,7 +133,7 @@ def failure_of_status(status: int, headers: Mapping[str, str], asked: Asked) -> 
     named = _named(status)
     match status:
         case 401 if asked.with_credentials:
-            return _failure(
+            return _denied(
                 f"{asked.server} does not accept the user or password ({named})",
                 "check them in the address of the mirror, or ask its maintainer",
                 asked,
@@ -142,7 +142,7 @@ def failure_of_status(status: int, headers: Mapping[str, str], asked: Asked) -> 
             hint = "give credentials in the address, https://USER:PASSWORD@HOST/..., or ask the maintainer of the mirror"
             if status == 403:  # noqa: PLR2004 - a status is best known by its number
                 hint += "; some stores (S3) also answer 403 where there is no such document"
-            return _failure(f"{asked.server} gives no access ({named})", hint, asked)
+            return _denied(f"{asked.server} gives no access ({named})", hint, asked)
         case 407:
             hint = "give credentials in the address of the proxy, http://USER:PASSWORD@HOST:PORT"
             return _failure(f"the proxy {asked.proxy} wants credentials ({named})", hint, asked)
@@ -152,6 +152,10 @@ def failure_of_status(status: int, headers: Mapping[str, str], asked: Asked) -> 
         case _:
             hint = "check that this is the address of a mirror, or ask its maintainer"
             return _failure(f"{asked.server} gave an answer that means nothing here ({named})", hint, asked)
+
+
+def _denied(message: str, hint: str, asked: Asked) -> Failure:
+    return Failure(AccessDenied(message, where=asked.shown, hint=hint), may_pass=False, cause=None)
 
 
 def _failure(

@@ -126,6 +126,13 @@ def upgrade() -> None:  # one statement a table: long, and better read in one pi
     )
     op.create_index("ix_presence_spec", "presence", ["spec_id"], unique=False)
     op.create_table(
+        "provider",
+        sa.Column("virtual", sa.Text(), nullable=False),
+        sa.Column("name_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("virtual", "name_id"),
+        comment="packages that some edge reaches as this virtual",
+    )
+    op.create_table(
         "snapshot",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("source_id", sa.Integer(), nullable=False),
@@ -228,6 +235,7 @@ def upgrade() -> None:  # one statement a table: long, and better read in one pi
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("text"),
     )
+    op.create_index("ix_version_key", "version", ["key"], unique=False)
     # ### end Alembic commands ###
 
 

@@ -1,0 +1,156 @@
+"""Why a query matches nothing: names and variants that do not exist, and the smallest sets of constraints to drop."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+
+from cachescope.catalogue import schema as t
+from cachescope.catalogue.finding import Found, find
+from cachescope.catalogue.near_names import near_names
+from cachescope.catalogue.scope import Scope, current_presence
+from cachescope.catalogue.summaries_of_specs import select_specs
+from cachescope.model.record import Presence
+from cachescope.model.results import NoMatch, Relaxation
+from cachescope.model.spec import Compiler, compiler_text
+from cachescope.query.relaxing import Constraint, constraints, relaxations
+from cachescope.query.spec_query import NodeQuery, SpecQuery
+
+__all__ = ["explain_no_match"]
+
+_LARGEST_SET = 3
+_TRIED = 60
+"""Relaxed queries that are counted at the most."""
+
+_SHOWN = 5
+_NEAREST = 5
+_INSTEAD = 3
+_COUNTED = 2000
+"""Specs that are looked at for what they have in place of a constraint."""
+
+
+def explain_no_match(
+    connection: Connection, asked: str, query: SpecQuery | None, scope: Scope, *, mentioned: bool
+) -> NoMatch:
+    """Explain an empty answer. Counts at most 60 relaxed queries, those with one constraint less first."""
+    if query is None:
+        return NoMatch(suggestions=near_names(connection, asked))
+    name = query.node.name
+    if name is not None:
+        alone = SpecQuery(node=NodeQuery(name=name))
+        if not find(connection, alone, scope, mentioned=mentioned).total(connection):
+            return _no_such_package(connection, name, scope, mentioned=mentioned)
+    notes = _unknown_variants(connection, query, scope, mentioned=mentioned)
+    found = _relaxed(connection, query, scope, mentioned=mentioned)
+    if not found:
+        return NoMatch(notes=notes)
+    found.sort(key=lambda one: -one[0].total)
+    best = found[0][1]
+    return NoMatch(
+        notes=notes,
+        relaxations=tuple(relaxation for relaxation, _ in found[:_SHOWN]),
+        nearest=tuple(best.specs(connection, limit=_NEAREST)),
+    )
+
+
+def _no_such_package(connection: Connection, name: str, scope: Scope, *, mentioned: bool) -> NoMatch:
+    notes: list[str] = []
+    anywhere = find(connection, SpecQuery(node=NodeQuery(name=name)), Scope(), mentioned=mentioned).total(
+        connection
+    )
+    only_mentioned = not mentioned and find(
+        connection, SpecQuery(node=NodeQuery(name=name)), scope, mentioned=True
+    ).total(connection)
+    if anywhere:
+        place = "/".join(filter(None, (scope.ref, scope.stack)))
+        notes.append(f"{place} has no binary of {name}; other mirrors have {anywhere}")
+    if only_mentioned:
+        notes.append(
+            f"{name} is only mentioned as a dependency ({only_mentioned} specs): there is no binary of it here"
+        )
+    near = near_names(connection, name)
+    if not notes and f"py-{name}" in near:
+        notes.append(f"this name exists only as py-{name}")
+    elif not notes:
+        notes.append(f"no mirror in the catalogue has a package {name}")
+    return NoMatch(notes=tuple(notes), suggestions=near)
+
+
+def _unknown_variants(
+    connection: Connection, query: SpecQuery, scope: Scope, *, mentioned: bool
+) -> tuple[str, ...]:
+    """Name the variants that no spec of the package has, with the ones that exist."""
+    name = query.node.name
+    asked = [variant.name for variant in query.node.variants if not variant.propagate]
+    if name is None or not asked:
+        return ()
+    presence = current_presence(
+        scope, t.spec.c.name_id == select(t.name.c.id).where(t.name.c.text == name).scalar_subquery()
+    )
+    lowest = Presence.MENTIONED if mentioned else Presence.UNSTATED
+    sets = (
+        select(t.spec.c.variant_set_id)
+        .join(presence, presence.c.spec_id == t.spec.c.id)
+        .where(presence.c.state >= int(lowest))
+    )
+    known = (
+        connection.execute(
+            select(t.variant.c.name)
+            .join(t.variant_set_member, t.variant_set_member.c.variant_id == t.variant.c.id)
+            .where(t.variant_set_member.c.set_id.in_(sets), t.variant.c.kind != "flag")
+            .distinct()
+            .order_by(t.variant.c.name)
+        )
+        .scalars()
+        .all()
+    )
+    unknown = [one for one in asked if one not in known]
+    listed = ", ".join(known) or "no variants"
+    return tuple(f"no spec of {name} has a variant {one}; there are {listed}" for one in unknown)
+
+
+def _relaxed(
+    connection: Connection, query: SpecQuery, scope: Scope, *, mentioned: bool
+) -> list[tuple[Relaxation, Found]]:
+    tried = 0
+    for size in range(1, min(_LARGEST_SET, len(constraints(query))) + 1):
+        found: list[tuple[Relaxation, Found]] = []
+        for dropped, rest in relaxations(query, size):
+            if rest.node.is_empty and not rest.dependencies:
+                continue
+            tried += 1
+            if tried > _TRIED:
+                break
+            matched = find(connection, rest, scope, mentioned=mentioned)
+            total = matched.total(connection)
+            if total:
+                instead = _instead(connection, matched, dropped[0]) if size == 1 else ()
+                texts = tuple(one.text for one in dropped)
+                found.append(
+                    (Relaxation(dropped=texts, query=str(rest), total=total, instead=instead), matched)
+                )
+        if found:
+            return found
+    return []
+
+
+def _instead(connection: Connection, found: Found, dropped: Constraint) -> tuple[tuple[str, int], ...]:
+    """Say what the specs have in place of the constraint that was dropped, where that is one value."""
+    rows = connection.execute(select_specs(found.presence).where(found.wanted).limit(_COUNTED)).all()
+    texts: Sequence[str]
+    match dropped.field:
+        case "version":
+            texts = [f"@{row.version}" for row in rows]
+        case "os" | "platform" | "target":
+            texts = [f"{dropped.field}={getattr(row, dropped.field)}" for row in rows]
+        case "dependency" if dropped.text.startswith("%"):
+            texts = [
+                "%"
+                + compiler_text(
+                    Compiler(row.compiler_name, row.compiler_version) if row.compiler_name else None
+                )
+                for row in rows
+            ]
+        case _:
+            return ()
+    return tuple(Counter(texts).most_common(_INSTEAD))

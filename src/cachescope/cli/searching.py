@@ -1,0 +1,168 @@
+"""``search`` and ``query``: specs in Spack's own query language. Neither asks a mirror."""
+
+import csv
+import io
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from cachescope.cli.context import Context, console, write_bytes
+from cachescope.cli.options import as_json as json_option
+from cachescope.cli.options import parse_scope, ref_option, stack_option
+from cachescope.model.errors import UserInputError
+
+if TYPE_CHECKING:
+    from cachescope.model.results import SearchResult, SpecSummary
+
+__all__ = ["query", "search"]
+
+_NO_MATCH = 1
+
+_COLUMNS: "dict[str, Callable[[SpecSummary], str]]" = {
+    "hash": lambda spec: spec.hash,
+    "name": lambda spec: spec.name,
+    "version": lambda spec: spec.version,
+    "compiler": lambda spec: spec.compiler_name,
+    "os": lambda spec: spec.architecture.os,
+    "platform": lambda spec: spec.architecture.platform,
+    "target": lambda spec: spec.architecture.target,
+    "variants": lambda spec: " ".join(spec.variant_texts),
+    "mirrors": lambda spec: " ".join(map(str, spec.mirrors)),
+    "presence": lambda spec: spec.presence.word,
+}
+_CSV_COLUMNS = ("hash", "name", "version", "compiler", "os", "platform", "target", "variants", "mirrors")
+
+
+@click.command()
+@click.argument("query", required=False)
+@ref_option
+@stack_option
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="Specs to print; 0 is all."
+)
+@click.option(
+    "--sort",
+    default="name",
+    show_default=True,
+    metavar="ORDER",
+    help="name, version, os, target, compiler or hash.",
+)
+@click.option("--mentioned", is_flag=True, help="Also specs that are not present.")
+@click.option("--columns", metavar="NAMES", help=f"Print these, by commas: {', '.join(_COLUMNS)}.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a heading.")
+@click.option(
+    "--batch", metavar="FILE", help="Answer one query per line of FILE (or -), each with one line of JSON."
+)
+@json_option
+@click.pass_obj
+def search(
+    context: Context,
+    *,
+    query: str | None,
+    ref: str | None,
+    stack: str | None,
+    limit: int,
+    sort: str,
+    mentioned: bool,
+    columns: str | None,
+    as_csv: bool,
+    batch: str | None,
+    as_json: bool,
+) -> int:
+    """Find binaries that match QUERY, in Spack's language: 'hdf5@1.14: +mpi %gcc@12: ^openmpi target=x86_64_v3:'.
+
+    A pattern of names ('py-*') and the beginning of a hash (/33pd4gq) are queries too. The exit code is 1 if nothing
+    matches; then it is said what would.
+    """
+    from cachescope import compose
+
+    if (query is None) == (batch is None):
+        raise UserInputError(
+            "give one query, or --batch FILE", hint="for example: cachescope search 'hdf5 +mpi'"
+        )
+    chosen_ref, chosen_stack = parse_scope(ref, stack)
+    chosen_columns = _chosen_columns(columns)
+    with compose.reading(context.settings()) as (_, reader):
+
+        def answer(asked: str) -> "SearchResult":
+            return reader.search(
+                asked, ref=chosen_ref, stack=chosen_stack, limit=limit, mentioned=mentioned, sort=sort
+            )
+
+        if batch is not None:
+            return _answer_all(_lines(batch), answer)
+        result = answer(query or "")
+    if as_json:
+        from cachescope.present import to_json
+
+        write_bytes(to_json.render_search(result))
+    elif as_csv or chosen_columns:
+        _print_columns(result, chosen_columns or _CSV_COLUMNS, as_csv=as_csv)
+    else:
+        from cachescope.present import to_text
+
+        to_text.search(console(), result)
+    return 0 if result.total else _NO_MATCH
+
+
+def _chosen_columns(text: str | None) -> Sequence[str]:
+    chosen = text.split(",") if text is not None else []
+    for name in chosen:
+        if name not in _COLUMNS:
+            raise UserInputError(f"there is no column {name!r}", hint=f"known are {', '.join(_COLUMNS)}")
+    return chosen
+
+
+def _print_columns(result: "SearchResult", columns: Sequence[str], *, as_csv: bool) -> None:
+    rows = [[_COLUMNS[name](spec) for name in columns] for spec in result.specs]
+    if as_csv:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([columns, *rows])
+        write_bytes(text.getvalue().encode("utf-8", "backslashreplace"))
+        return
+    write_bytes("".join("\t".join(row) + "\n" for row in rows).encode("utf-8", "backslashreplace"))
+
+
+def _lines(batch: str) -> Iterator[str]:
+    if batch == "-":
+        yield from sys.stdin
+        return
+    try:
+        with open(batch, encoding="utf-8") as file:  # noqa: PTH123 - also for /dev/fd/... and the like
+            yield from file
+    except OSError as error:
+        raise UserInputError(f"the queries cannot be read: {error.strerror}", where=batch) from error
+    except UnicodeDecodeError as error:
+        raise UserInputError("the queries are not valid UTF-8", where=batch) from error
+
+
+def _answer_all(lines: Iterator[str], answer: "Callable[[str], SearchResult]") -> int:
+    """Answer each query with one line, in one process; a refused one is answered by its error. Empty lines are skipped."""
+    from cachescope.present import to_json
+
+    for line in lines:
+        asked = line.strip()
+        if not asked:
+            continue
+        try:
+            data = to_json.render_search_line(answer(asked))
+        except UserInputError as error:
+            data = to_json.render_error_line(asked, error)
+        sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+    return 0
+
+
+@click.command()
+@click.option("--explain", "text", required=True, metavar="QUERY", help="The query to explain.")
+def query(*, text: str) -> None:
+    """Say what a query means, as one sentence."""
+    from cachescope.query.grammar import parse_query
+    from cachescope.query.sentences import describe
+
+    parsed = parse_query(text)
+    console().print(describe(parsed), markup=False, soft_wrap=True)
+    if str(parsed) != text:
+        console().print(f"Written in full: {parsed}", markup=False, soft_wrap=True)

@@ -1,0 +1,245 @@
+"""Presence is an interval: what stays costs nothing, what comes, goes or changes costs one row."""
+
+import random
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from cachescope.catalogue.spec_writer import Knowledge
+from cachescope.model.errors import NotInCatalogue
+from cachescope.model.identity import PackageName
+from cachescope.model.results import Place
+from tests import mirrors
+from tests.catalogues import SEED_PAGE, START, V3, OpenCatalogue, content, table_sizes
+
+GCC = mirrors.node("gcc", "12.2.0")
+ZLIB = mirrors.node("zlib", "1.3.1", needs=[(GCC, "build", "c")])
+HDF5 = mirrors.node("hdf5", "1.14.5", needs=[(ZLIB, "build,link", ""), (GCC, "build", "c,cxx")])
+CURL = mirrors.node("curl", "8.11.1", needs=[(ZLIB, "link", "")])
+DAY = timedelta(days=1)
+
+
+def _sync(opened: OpenCatalogue, folder: Path, present: list[mirrors.Node], *mentioned: mirrors.Node) -> None:
+    mirrors.write_v3(folder, mirrors.index(mirrors.installs(present, mentioned)))
+    (outcome,) = opened.sync("site", folder)
+    assert outcome.error is None
+
+
+def _places(opened: OpenCatalogue, node: mirrors.Node) -> list[tuple[str, int, int | None]]:
+    """Return presence, first and last day of each place."""
+
+    def days(place: Place) -> tuple[str, int, int | None]:
+        until = (place.until - START).days if place.until is not None else None
+        return place.presence.word, (place.since - START).days, until
+
+    return [days(one) for one in opened.reader.spec(node["hash"]).places]
+
+
+def test_an_interval_opens_with_the_snapshot_that_brings_a_record_and_closes_with_the_one_that_lacks_it(
+    opened: OpenCatalogue, tmp_path: Path
+) -> None:
+    _sync(opened, tmp_path / "m", [ZLIB, CURL], GCC)
+    opened.pass_time(days=1)
+    _sync(opened, tmp_path / "m", [ZLIB, HDF5], GCC)
+    assert _places(opened, ZLIB) == [("present", 0, None)]
+    assert _places(opened, CURL) == [("present", 0, 1)]
+    assert _places(opened, HDF5) == [("present", 1, None)]
+    assert opened.found() == sorted([ZLIB["hash"], HDF5["hash"]])
+
+
+def test_a_record_that_comes_back_has_two_intervals(opened: OpenCatalogue, tmp_path: Path) -> None:
+    for present in ([ZLIB, CURL], [ZLIB], [ZLIB, CURL]):
+        _sync(opened, tmp_path / "m", present, GCC)
+        opened.pass_time(days=1)
+    assert _places(opened, CURL) == [("present", 2, None), ("present", 0, 1)]
+
+
+def test_a_mentioned_record_that_becomes_present_closes_one_interval_and_opens_another(
+    opened: OpenCatalogue, tmp_path: Path
+) -> None:
+    _sync(opened, tmp_path / "m", [HDF5], ZLIB, GCC)
+    assert opened.found() == [HDF5["hash"]]
+    opened.pass_time(days=1)
+    mirrors.write_v3(tmp_path / "m", mirrors.index(mirrors.installs([HDF5, ZLIB], [GCC])))
+    (outcome,) = opened.sync_again("site")
+    assert (outcome.added, outcome.gone, outcome.changed) == (0, 0, 1)
+    assert (outcome.counts.present, outcome.counts.mentioned) == (2, 1)
+    assert _places(opened, ZLIB) == [("present", 1, None), ("mentioned", 0, 1)]
+    assert ZLIB["hash"] in opened.found("zlib")
+
+
+def test_records_that_stay_cost_no_row(opened: OpenCatalogue, tmp_path: Path) -> None:
+    _sync(opened, tmp_path / "m", [ZLIB, HDF5], GCC)
+    before = table_sizes(opened.file)
+    opened.pass_time(days=1)
+    _sync(opened, tmp_path / "m", [ZLIB, HDF5, CURL], GCC)
+    after = table_sizes(opened.file)
+    grown = {name: after[name] - before[name] for name in after if after[name] != before[name]}
+    # One record with one edge of a kind not met before, its name and version; its summaries in the mirror and its ref.
+    assert grown == {
+        "snapshot": 1,
+        "spec": 1,
+        "spec_record": 1,
+        "presence": 1,
+        "edge": 1,
+        "edge_kind": 1,
+        "name": 1,
+        "version": 1,
+        "package_summary": 2,
+    }
+
+
+def test_a_second_read_of_the_same_records_grows_no_table_but_that_of_snapshots(
+    opened: OpenCatalogue, tmp_path: Path
+) -> None:
+    shutil.copytree(V3, tmp_path / "m")
+    opened.sync("site", tmp_path / "m")
+    before, said = table_sizes(opened.file), list(content(opened.file))
+    index = next(one for one in (V3 / "blobs").rglob("*") if one.is_file() and one.stat().st_size > 100_000)
+    mirrors.write_v3(tmp_path / "m", index.read_bytes() + b"\n")
+    (outcome,) = opened.sync("site", tmp_path / "m")
+    assert (outcome.attempt.outcome, outcome.added) == ("updated", 0)
+    after = table_sizes(opened.file)
+    assert after == {**before, "snapshot": before["snapshot"] + 1}
+    assert list(content(opened.file)) == said
+
+
+def test_an_unchanged_mirror_costs_no_row_at_all(opened: OpenCatalogue) -> None:
+    opened.sync("site", V3)
+    before = table_sizes(opened.file)
+    opened.pass_time(days=1)
+    (outcome,) = opened.sync_again("site")
+    assert outcome.attempt.outcome == "unchanged"
+    assert (outcome.counts.present, outcome.counts.mentioned) == (90, 17)
+    assert table_sizes(opened.file) == before
+
+
+def test_the_same_spec_in_two_mirrors_stands_once_with_two_places(
+    opened: OpenCatalogue, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        mirrors.write_v3(tmp_path / name, mirrors.index(mirrors.installs([ZLIB, HDF5], [GCC])))
+    opened.sync("here/one", tmp_path / "one")
+    before = table_sizes(opened.file)
+    opened.sync("here/two", tmp_path / "two")
+    after = table_sizes(opened.file)
+    assert [after[name] - before[name] for name in ("spec", "spec_record", "edge", "presence")] == [
+        0,
+        0,
+        0,
+        3,
+    ]
+    places = opened.reader.spec(ZLIB["hash"]).places
+    assert [str(one.source) for one in places] == ["here/one", "here/two"]
+    assert opened.reader.search("zlib", ref=None, stack=None, limit=0).total == 1
+
+
+def test_a_mirror_that_is_removed_takes_its_presence_and_summaries_along(
+    opened: OpenCatalogue, tmp_path: Path
+) -> None:
+    mirrors.write_v3(tmp_path / "one", mirrors.index(mirrors.installs([ZLIB], [GCC])))
+    mirrors.write_v3(tmp_path / "two", mirrors.index(mirrors.installs([ZLIB, CURL], [GCC])))
+    opened.sync("here/one", tmp_path / "one")
+    alone = list(content(opened.file))
+    opened.sync("here/two", tmp_path / "two")
+    opened.remove("here/two")
+    assert opened.found("zlib") == [ZLIB["hash"]]
+    assert opened.found("curl") == []
+    with pytest.raises(NotInCatalogue):
+        opened.reader.package(PackageName("curl"), ref=None, stack=None)
+    assert [str(one) for one in opened.reader.mirror_names()] == ["here/one"]
+    # Specs keep their row: they are facts for ever. All that speaks of mirrors is as it was.
+    left = [one for one in content(opened.file) if CURL["hash"] not in one]
+    assert left == alone
+
+
+def test_what_is_known_of_a_spec_grows_from_an_edge_to_a_page_to_a_record(
+    opened: OpenCatalogue, tmp_path: Path
+) -> None:
+    def knowledge() -> int:
+        ((level,),) = opened.rows("SELECT knowledge FROM spec WHERE hash = ?", ZLIB["hash"])
+        return int(level)
+
+    # An index whose record of zlib cannot be read: only the edge of another record names it.
+    records = mirrors.installs([HDF5, ZLIB], [GCC])
+    records[ZLIB["hash"]] = {"spec": {"name": "zlib", "version": 7}, "in_buildcache": True}
+    mirrors.write_v3(tmp_path / "m", mirrors.index(records))
+    (outcome,) = opened.sync("site", tmp_path / "m")
+    assert len(outcome.rejected) == 1
+    assert knowledge() == Knowledge.NAMED
+    assert ZLIB["hash"] in [one.spec.hash for one in opened.reader.spec(HDF5["hash"]).dependencies]
+    assert opened.reader.spec(ZLIB["hash"]).spec.name == "zlib"
+
+    page = tmp_path / "zlib.md"
+    seed = SEED_PAGE.read_text().replace("py-pdm-backend", "zlib")
+    page.write_text(seed.replace(_first_hash(SEED_PAGE), ZLIB["hash"]))
+    opened.sync_page(page)
+    assert knowledge() == Knowledge.PAGE
+    from_page = opened.reader.spec(ZLIB["hash"])
+    assert (from_page.spec.version, from_page.dependencies_known) == ("2.4.3", False)
+
+    mirrors.write_v3(tmp_path / "m", mirrors.index(mirrors.installs([HDF5, ZLIB], [GCC])))
+    (outcome,) = opened.sync_again("site")
+    assert (outcome.added, outcome.rejected) == (1, ())
+    assert knowledge() == Knowledge.RECORD
+    told = opened.reader.spec(ZLIB["hash"])
+    assert (told.spec.version, told.spec.compiler_name) == ("1.3.1", "gcc@12.2.0")
+    assert told.dependencies_known
+    assert {str(one.source) for one in told.places} >= {"site/root", "develop/root"}
+
+
+def test_a_spec_that_only_an_edge_names_shares_its_name_with_others(
+    opened: OpenCatalogue, tmp_path: Path
+) -> None:
+    _sync(opened, tmp_path / "m", [ZLIB], GCC)
+    other = mirrors.node("zlib", "1.2.13")
+    needing = mirrors.node("needing", needs=[(other, "link", "")])
+    records = mirrors.installs([needing, other])
+    records[other["hash"]] = {"spec": {"name": "zlib", "version": 7}, "in_buildcache": True}
+    mirrors.write_v3(tmp_path / "other", mirrors.index(records))
+    (outcome,) = opened.sync("other", tmp_path / "other")
+    assert (outcome.error, outcome.added, len(outcome.rejected)) == (None, 1, 1)
+    (named,) = opened.reader.spec(needing["hash"]).dependencies
+    assert (named.spec.name, named.spec.hash, named.spec.version) == ("zlib", other["hash"], "")
+
+
+def test_a_dependency_that_stands_already_is_not_named_again(opened: OpenCatalogue, tmp_path: Path) -> None:
+    _sync(opened, tmp_path / "m", [ZLIB], GCC)
+    opened.pass_time(days=1)
+    _sync(opened, tmp_path / "m", [ZLIB, HDF5, CURL], GCC)
+    assert len(opened.found()) == 3
+    assert opened.rows("SELECT count(*) - count(DISTINCT text) FROM name") == [(0,)]
+
+
+def _first_hash(page: Path) -> str:
+    return page.read_text().split('"hash": "')[1][:32]
+
+
+def test_the_order_of_records_does_not_matter(tmp_path: Path, catalogue_file: Path) -> None:
+    index = next(one for one in (V3 / "blobs").rglob("*") if one.is_file() and one.stat().st_size > 100_000)
+    records = list(mirrors.read_installs(index.read_bytes()).items())
+    told = []
+    for seed in (0, 1, 2):
+        if seed:
+            random.Random(seed).shuffle(records)  # noqa: S311 - the same order on every run
+        file = tmp_path / f"{seed}.sqlite"
+        shutil.copy(catalogue_file, file)
+        mirrors.write_v3(tmp_path / str(seed), mirrors.index(dict(records)))
+        with OpenCatalogue(file) as opened:
+            opened.sync("site", tmp_path / str(seed))
+        told.append(list(content(file)))
+    assert told[0] == told[1] == told[2]
+
+
+def test_of_a_hash_that_stands_twice_in_an_index_the_last_counts(
+    opened: OpenCatalogue, tmp_path: Path
+) -> None:
+    twice = mirrors.index(mirrors.installs([CURL], [ZLIB, GCC])).replace(
+        b'"installs":{', b'"installs":' + mirrors.as_json(mirrors.installs([ZLIB]))[:-1] + b","
+    )
+    mirrors.write_v3(tmp_path / "m", twice)
+    (outcome,) = opened.sync("site", tmp_path / "m")
+    assert (outcome.counts.present, outcome.counts.mentioned) == (1, 2)
+    assert _places(opened, ZLIB) == [("mentioned", 0, None)]

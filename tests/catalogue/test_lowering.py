@@ -1,0 +1,147 @@
+"""A query as SQL has the answer of the reference, on catalogues that are drawn at random."""
+
+from pathlib import Path
+from random import Random
+from shutil import copy
+
+import pytest
+from sqlalchemy import Connection, select
+
+from cachescope.catalogue import schema as t
+from cachescope.catalogue.engine import open_for_writing
+from cachescope.catalogue.lowering import lower
+from cachescope.catalogue.scope import Scope, current_presence
+from cachescope.model.errors import QuerySyntaxError
+from cachescope.model.identity import DagHash
+from cachescope.model.spec import ConcreteSpec, Deptype
+from cachescope.query.grammar import parse_query
+from cachescope.query.matching import matches
+from cachescope.query.spec_query import SpecQuery
+from cachescope.query.universe import Universe
+from tests.query.generated import concrete, edge_to, random_specs, write_specs
+from tests.query.generated_queries import QueryWriter
+
+SEED = 3
+
+
+def answer(connection: Connection, query: SpecQuery) -> tuple[set[DagHash], bool]:
+    """Return what SQL lets through, and whether it says that this is the answer."""
+    lowered = lower(connection, query)
+    presence = current_presence(Scope(), lowered.condition)
+    statement = select(t.spec.c.hash).join(presence, presence.c.spec_id == t.spec.c.id)
+    return set(connection.execute(statement).scalars()), lowered.exact
+
+
+def drawn_query(writer: QueryWriter) -> tuple[str, SpecQuery]:
+    """Draw until a query is none that the language refuses."""
+    while True:
+        text = writer.query()
+        try:
+            return text, parse_query(text)
+        except QuerySyntaxError:
+            continue
+
+
+def differences(file: Path, random: Random, queries: int) -> tuple[list[str], int]:
+    """Draw a catalogue and queries; return the queries whose answers differ, and how many queries matched something."""
+    specs = random_specs(random)
+    universe, writer = Universe.of(specs), QueryWriter(random, specs)
+    found, matched = [], 0
+    with open_for_writing(file, busy_timeout=1) as catalogue:
+        write_specs(catalogue, specs)
+        with catalogue.reading() as connection:
+            for _ in range(queries):
+                text, query = drawn_query(writer)
+                expected = {spec.hash for spec in specs if matches(query, spec, universe)}
+                passed, exact = answer(connection, query)
+                matched += bool(expected)
+                if not expected <= passed or (exact and passed != expected):
+                    found.append(
+                        f"{text!r}: too many {sorted(passed - expected)}, too few {sorted(expected - passed)}"
+                    )
+    return found, matched
+
+
+def compare(folder: Path, empty: Path, seeds: range, queries: int) -> None:
+    matched = 0
+    for seed in seeds:
+        file = folder / f"{seed}.sqlite"
+        copy(empty, file)
+        found, some = differences(file, Random(f"{SEED}/{seed}"), queries)
+        assert found == [], f"catalogue {seed}"
+        matched += some
+        for one in folder.glob(f"{seed}.sqlite*"):
+            one.unlink()
+    assert matched > len(seeds) * queries / 4, "too few of the drawn queries match anything"
+
+
+@pytest.mark.parametrize("part", range(8))
+def test_sql_has_the_answer_of_the_reference(tmp_path: Path, _empty_file: Path, part: int) -> None:
+    compare(tmp_path, _empty_file, range(part * 5, part * 5 + 5), queries=50)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("part", range(20))
+def test_sql_has_the_answer_of_the_reference_in_long_runs(
+    tmp_path: Path, _empty_file: Path, part: int
+) -> None:
+    compare(tmp_path, _empty_file, range(1000 + part * 50, 1050 + part * 50), queries=100)
+
+
+# -- one example of each kind of answer ---------------------------------------------------------------------------------
+
+GCC = concrete("gcc", "13.1.0")
+OTHER_GCC = concrete("gcc", "12.2.0", dag_hash="h" * 32)
+ZLIB = concrete("zlib", "1.3.1", variants={"shared": True, "odd": ""}, edges=[edge_to(GCC, Deptype.BUILD, "c")])
+APP = concrete(
+    "app",
+    "2.0",
+    variants={"libs": ()},
+    edges=[
+        edge_to(ZLIB, Deptype.LINK, "zlib-api"),
+        edge_to(OTHER_GCC, Deptype.BUILD, "c"),
+        edge_to(GCC, Deptype.BUILD, "cxx"),
+        edge_to(concrete("nowhere"), Deptype.LINK, "mpi"),
+    ],
+)
+SPECS = (GCC, OTHER_GCC, ZLIB, APP)
+
+
+def names_found(catalogue_file: Path, text: str, specs: tuple[ConcreteSpec, ...] = SPECS) -> tuple[set[str], bool]:
+    with open_for_writing(catalogue_file, busy_timeout=1) as catalogue:
+        write_specs(catalogue, specs)
+        with catalogue.reading() as connection:
+            found, exact = answer(connection, parse_query(text))
+    return {spec.name for spec in specs if spec.hash in found}, exact
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("^zlib+shared", {"app"}),
+        ("odd=''", {"zlib"}),
+        ("libs=''", set()),
+        ("libs=*", {"app"}),
+        ("^nowhere", {"app"}),
+        ("^mpi", {"app"}),
+        ("^nowhere++shared", set()),
+        ("nowhere", set()),
+        ("^[virtuals=mpi] zlib-api", set()),
+        ("^[virtuals=zlib] zlib-api", {"app"}),
+        ("^[virtuals=zlib] +shared", {"app"}),
+        ("%gcc@13 %gcc", {"app", "zlib"}),
+        ("%[when=^zlib] gcc@13 ^zlib", {"app"}),
+        ("^[when=^zlib] mpi ^[when=^mpi] zlib", {"app", "gcc", "zlib"}),
+        ("mpi", set()),
+        ("zlib-api", {"zlib"}),
+    ],
+)
+def test_sql_answers_exactly(catalogue_file: Path, text: str, names: set[str]) -> None:
+    assert names_found(catalogue_file, text) == (names, True)
+
+
+def test_sql_says_when_it_lets_too_many_through(catalogue_file: Path) -> None:
+    """Which of two gcc nodes Spack looks at first is for the reference to say."""
+    names, exact = names_found(catalogue_file, "app ^gcc %c")
+    assert names >= set()
+    assert not exact

@@ -1,0 +1,197 @@
+"""A catalogue in a file with all that is needed to read mirrors into it, and where the bundled sample is."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from cachescope.catalogue import registry
+from cachescope.catalogue.engine import Catalogue, open_for_writing
+from cachescope.catalogue.reader import Reader
+from cachescope.jobs.progress import NoProgress, SyncProgress
+from cachescope.jobs.published_pages import PageReader
+from cachescope.jobs.refresh import Refresher, RefreshOptions
+from cachescope.model.identity import DagHash, PackageName, parse_source_name
+from cachescope.model.mirror import MirrorUrl, parse_mirror_url
+from cachescope.model.results import SourceOutcome
+from cachescope.transport.opening import HttpClient, TransportOptions, open_source
+from cachescope.transport.source import ByteSource
+
+ROOT = Path(__file__).resolve().parent.parent
+V3 = ROOT / "examples" / "v3-crafted-signed"
+V2 = ROOT / "examples" / "v2-signed"
+SEED_PAGE = ROOT / "examples" / "pages" / "py-pdm-backend.md"
+START = datetime(2026, 11, 1, 9, tzinfo=UTC)
+
+Rows = list[tuple[Any, ...]]
+
+
+class OpenCatalogue:
+    """An open catalogue, its refresher and its reader; ``clock`` stands still until a test moves it."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.clock = START
+        self.catalogue: Catalogue = open_for_writing(file, busy_timeout=1)
+        self.reader = Reader(self.catalogue)
+        self._options = TransportOptions(connect_timeout=5, read_timeout=5, retries=0)
+        self._client = HttpClient(self._options)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
+        self.catalogue.close()
+
+    def sync(
+        self, name: str, address: Path | str, progress: SyncProgress | None = None, **options: Any
+    ) -> Sequence[SourceOutcome]:
+        """Read a mirror at an address, as ``sync ADDRESS --as NAME``; options are those of ``RefreshOptions``."""
+        source = parse_source_name(name)
+        return self._refresher(progress, **options).refresh_at(source.mirror, _url(address), view=source.view)
+
+    def sync_again(self, name: str, **options: Any) -> Sequence[SourceOutcome]:
+        """Read a mirror that was read before, as ``sync NAME``."""
+        source = parse_source_name(name)
+        return self._refresher(**options).refresh(source.mirror, view=source.view)
+
+    def sync_page(self, page: Path | str) -> Sequence[SourceOutcome]:
+        """Read one published page."""
+        return self._pages().read_page(_url(page))
+
+    def sync_folder(self, folder: Path) -> Sequence[SourceOutcome]:
+        """Read a folder of published pages."""
+        return self._pages().read_folder(_url(folder))
+
+    def remove(self, name: str) -> None:
+        """Forget a mirror."""
+        with self.catalogue.writing() as connection:
+            registry.remove_mirror(connection, parse_source_name(name).mirror)
+
+    def pass_time(self, days: float) -> None:
+        """Move the clock on."""
+        self.clock += timedelta(days=days)
+
+    def found(self, query: str = "*", *, mentioned: bool = False) -> list[DagHash]:
+        """Return the hashes that a search finds, sorted."""
+        result = self.reader.search(query, ref=None, stack=None, limit=0, mentioned=mentioned)
+        return sorted(spec.hash for spec in result.specs)
+
+    def package(self, name: str) -> list[DagHash]:
+        """Return the hashes that the report of a package shows, sorted."""
+        report = self.reader.package(PackageName(name), ref=None, stack=None)
+        return sorted(spec.hash for group in report.groups for spec in group.specs)
+
+    def rows(self, statement: str, *values: object) -> Rows:
+        """Ask the file itself, past our own code."""
+        return rows(self.file, statement, *values)
+
+    def _refresher(self, progress: SyncProgress | None = None, **options: Any) -> Refresher:
+        return Refresher(
+            self.catalogue,
+            open_source=self._open,
+            now=lambda: self.clock,
+            options=RefreshOptions(**options),
+            progress=progress or NoProgress(),
+        )
+
+    def _pages(self) -> PageReader:
+        return PageReader(
+            self.catalogue,
+            open_source=self._open,
+            now=lambda: self.clock,
+            strict=False,
+            progress=NoProgress(),
+        )
+
+    def _open(self, url: MirrorUrl) -> ByteSource:
+        return open_source(url, self._options, self._client)
+
+
+def rows(file: Path, statement: str, *values: object) -> Rows:
+    """Ask a SQLite file something."""
+    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+        return connection.execute(statement, values).fetchall()
+
+
+def table_sizes(file: Path) -> dict[str, int]:
+    """Return how many rows each table has."""
+    tables = [name for (name,) in rows(file, "SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return {name: rows(file, f'SELECT count(*) FROM "{name}"')[0][0] for name in tables}  # noqa: S608 - our tables
+
+
+def content(file: Path) -> Iterator[tuple[Any, ...]]:
+    """Yield all that a catalogue says of specs, without the keys of rows, in an order of its own."""
+    yield from rows(
+        file,
+        """
+        SELECT spec.hash, spec.knowledge, name.text, version.text, version.key, platform, os, target,
+               compiler.name, compiler.version, variant_set.key, variant_set.content, space.text, package_hash,
+               build_spec, external, spec_format, verdict
+        FROM spec JOIN name ON name.id = spec.name_id LEFT JOIN version ON version.id = version_id
+        LEFT JOIN architecture ON architecture.id = architecture_id LEFT JOIN compiler ON compiler.id = compiler_id
+        LEFT JOIN variant_set ON variant_set.id = variant_set_id LEFT JOIN name AS space ON space.id = namespace_id
+        ORDER BY spec.hash
+        """,
+    )
+    yield from rows(
+        file,
+        """
+        SELECT parent.hash, position, child.hash, deptypes, virtuals
+        FROM edge JOIN spec AS parent ON parent.id = parent_id JOIN spec AS child ON child.id = child_id
+        JOIN edge_kind ON edge_kind.id = kind_id ORDER BY 1, 2
+        """,
+    )
+    yield from rows(
+        file,
+        """
+        SELECT ref, stack, layout, view, spec.hash, state, since, until
+        FROM presence JOIN spec ON spec.id = spec_id JOIN source ON source.id = source_id
+        JOIN mirror ON mirror.id = mirror_id ORDER BY 1, 2, 3, 4, 5, 7
+        """,
+    )
+    yield from rows(
+        file,
+        """
+        SELECT ref, stack, name.text, present, mentioned, unstated, versions, compilers, systems, targets, version.text
+        FROM package_summary JOIN name ON name.id = name_id LEFT JOIN version ON version.id = newest_version_id
+        ORDER BY 1, 2, 3
+        """,
+    )
+
+
+class Standing(NamedTuple):
+    """What stands of a catalogue with one source, in a form that tells states apart."""
+
+    snapshots: int
+    present: int
+    mentioned: int
+    sum_of_hashes: int
+
+
+def standing(file: Path) -> Standing:
+    """Return what stands, and make sure that it is no mixture: counts, summaries and presence agree."""
+    ((snapshots, present, mentioned, stated, hashes),) = rows(
+        file,
+        """
+        SELECT (SELECT count(*) FROM snapshot), present, mentioned,
+               (SELECT count(*) FROM presence WHERE until IS NULL),
+               (SELECT sum((unicode(hash) * 32 + unicode(substr(hash, 2))) * 32 + unicode(substr(hash, 3)) + state)
+                FROM presence JOIN spec ON spec.id = spec_id WHERE until IS NULL)
+        FROM source
+        """,
+    )
+    assert stated == present + mentioned
+    summed = rows(file, "SELECT sum(present), sum(mentioned) FROM package_summary WHERE stack = 'root'")
+    assert summed == [(present, mentioned)]
+    return Standing(snapshots, present, mentioned, hashes)
+
+
+def _url(address: Path | str) -> MirrorUrl:
+    return parse_mirror_url(str(address), cwd=ROOT)

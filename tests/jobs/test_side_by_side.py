@@ -1,0 +1,149 @@
+"""A sync that is interrupted, or runs beside other writers and readers."""
+
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from cachescope.catalogue.engine import open_for_reading
+from cachescope.catalogue.reader import Reader
+from cachescope.jobs.progress import NoProgress
+from tests.catalogues import OpenCatalogue, content, rows, standing
+from tests.commands import start
+from tests.mirrors import manifest_place
+from tests.servers import HANGING, MirrorServer
+
+INTERRUPTED = 130
+
+
+def _sync(db: Path, mirror: Path) -> "subprocess.Popen[bytes]":
+    return start("sync", mirror, "--as", "site", db=db)
+
+
+def _wait_until_open(process: "subprocess.Popen[bytes]", file: Path) -> None:
+    """Wait until a process has a file open: then it is past its start, in which Ctrl-C belongs to Python."""
+    descriptors = Path(f"/proc/{process.pid}/fd")
+    if not descriptors.exists():
+        time.sleep(3)
+        return
+    for _ in range(1000):
+        if any(one.is_symlink() and one.resolve() == file.resolve() for one in descriptors.iterdir()):
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{file} was never opened")
+
+
+def test_ctrl_c_ends_a_sync_with_130_and_keeps_the_former_snapshot(
+    synced: Path, states: list[Path], held: Path
+) -> None:
+    former = standing(synced)
+    # The write lock is held, so that the sync is certainly under way, and waiting, when the signal comes.
+    with closing(sqlite3.connect(synced, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with _sync(synced, states[1]) as interrupted:
+            _wait_until_open(interrupted, synced)
+            interrupted.send_signal(signal.SIGINT)
+            _, err = interrupted.communicate(timeout=30)
+    assert interrupted.returncode == INTERRUPTED
+    assert err.decode().strip() == "interrupted; what was in the catalogue before is still there"
+    assert standing(synced) == former
+    assert list(held.iterdir()) == []
+
+
+def test_ctrl_c_at_a_slow_mirror_ends_a_sync_with_130(synced: Path, held: Path) -> None:
+    former = standing(synced)
+    with (
+        MirrorServer({f"/{manifest_place()}": HANGING}) as server,
+        start("sync", server.url, "--as", "site", db=synced) as interrupted,
+    ):
+        server.wait_for_requests(1)
+        interrupted.send_signal(signal.SIGINT)
+        interrupted.communicate(timeout=30)
+    assert interrupted.returncode == INTERRUPTED
+    assert standing(synced) == former
+    assert list(held.iterdir()) == []
+
+
+def test_ctrl_c_while_records_are_written_keeps_the_former_snapshot(
+    opened: OpenCatalogue, states: list[Path]
+) -> None:
+    class Interrupting(NoProgress):
+        def writing(self, name: str, done: int, total: int) -> None:
+            assert (name, done <= total) == ("site/root", True)
+            raise KeyboardInterrupt
+
+    opened.sync("site", states[0])
+    former = standing(opened.file)
+    with pytest.raises(KeyboardInterrupt):
+        opened.sync("site", states[1], progress=Interrupting())
+    assert standing(opened.file) == former
+    (outcome,) = opened.sync("site", states[1])
+    assert outcome.error is None
+    assert standing(opened.file) != former
+
+
+def test_two_syncs_of_one_mirror_at_once_give_what_one_gives(
+    synced: Path, states: list[Path], tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone.sqlite"
+    alone.write_bytes(synced.read_bytes())
+    with _sync(alone, states[1]) as one:
+        one.communicate()
+    with _sync(synced, states[1]) as first, _sync(synced, states[1]) as second:
+        ended = [running.communicate(timeout=60) for running in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0], ended
+    assert rows(synced, "PRAGMA integrity_check") == [("ok",)]
+    assert list(content(synced)) == list(content(alone))
+
+
+def test_two_first_syncs_at_once_make_one_catalogue(states: list[Path], tmp_path: Path) -> None:
+    db = tmp_path / "new.sqlite"
+    with _sync(db, states[0]) as first, _sync(db, states[0]) as second:
+        ended = [running.communicate(timeout=60) for running in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0], ended
+    standing(db)
+
+
+def test_readers_beside_a_sync_never_wait_fail_or_see_half_a_snapshot(
+    synced: Path, states: list[Path]
+) -> None:
+    done, figures = Event(), set(_present(states))
+
+    def read() -> set[tuple[int, int]]:
+        seen = set()
+        with open_for_reading(synced, busy_timeout=0.5) as catalogue:
+            reader = Reader(catalogue)
+            while not done.is_set():
+                (source,) = reader.sources()
+                found = reader.search("*", ref=None, stack=None, limit=1)
+                listed = reader.packages(ref=None, stack=None)
+                assert sum(one.counts.present for one in listed.packages) in figures
+                seen.add((source.counts.present, found.total))
+                time.sleep(0.01)  # others need the processor too
+        return seen
+
+    with ThreadPoolExecutor(4) as pool:
+        readers = [pool.submit(read) for _ in range(4)]
+        try:
+            for state in (states[1], states[0]):
+                with _sync(synced, state) as running:
+                    running.communicate(timeout=60)
+                assert running.returncode == 0
+        finally:
+            done.set()
+        seen = set().union(*(one.result() for one in readers))
+    # A sync may end between the two questions of a reader, never in the middle of one.
+    assert {figure for pair in seen for figure in pair} <= figures
+
+
+def _present(states: list[Path]) -> Iterator[int]:
+    for state in states:
+        (blob,) = [one for one in (state / "blobs").rglob("*") if one.is_file()]
+        yield blob.read_bytes().count(b'"in_buildcache":true')
