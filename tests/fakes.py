@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from cachescope.model.comparison import Comparison
 from cachescope.model.errors import AmbiguousHash, NotInCatalogue, QuerySyntaxError
+from cachescope.model.hosts import Host
 from cachescope.model.identity import (
     DagHash,
     MirrorName,
@@ -195,8 +197,10 @@ class FakeCatalogue:
         limit: int,
         mentioned: bool = False,
         sort: str = "name",
+        host: Host | None = None,
+        only_runnable: bool = False,
     ) -> SearchResult:
-        del sort
+        del sort, host, only_runnable
         self._check(ref, stack)
         place = query.find("@@")
         if place >= 0:
@@ -219,6 +223,10 @@ class FakeCatalogue:
             specs=tuple(found[:limit] if limit else found),
             no_match=None if found else NoMatch(suggestions=tuple(near)),
         )
+
+    def compare(self, first: str, second: str) -> Comparison:
+        one, other = self.spec(first).spec, self.spec(second).spec
+        return Comparison(first=one, second=other, own=(), dependencies=(), causes=(), consequences=())
 
     def package(self, name: PackageName, *, ref: Ref | None, stack: Stack | None) -> PackageReport:
         self._check(ref, stack)

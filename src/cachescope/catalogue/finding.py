@@ -2,17 +2,21 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, func, select, text
+from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, select, text
 
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.host_facts import libc_of
 from cachescope.catalogue.lowering import Lowered, lower
 from cachescope.catalogue.scope import Scope, current_presence
 from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
 from cachescope.catalogue.universe_reader import read_universe
+from cachescope.model.hosts import Host
 from cachescope.model.record import Presence
 from cachescope.model.results import SpecSummary
+from cachescope.query.hosts import judge
 from cachescope.query.matching import matches
 from cachescope.query.spec_query import SpecQuery
 
@@ -55,10 +59,35 @@ class Found:
 
     def specs(self, connection: Connection, *, limit: int, sort: str = "name") -> list[SpecSummary]:
         """Read the first of them."""
+        return read_summaries(connection, self._rows(connection, limit=limit, sort=sort), self.scope)
+
+    def judged(
+        self,
+        connection: Connection,
+        host: Host,
+        *,
+        limit: int,
+        sort: str = "name",
+        only_runnable: bool = False,
+    ) -> tuple[int, list[SpecSummary]]:
+        """Read the first of them with a verdict each, and count them.
+
+        With ``only_runnable`` those that do not run are left out of both, so that all are judged, not only the first.
+        """
+        rows = self._rows(connection, limit=0 if only_runnable else limit, sort=sort)
+        libcs = libc_of(connection, [row.id for row in rows])
+        found = [
+            replace(spec, verdict=judge(host, spec.architecture, libcs.get(row.id)))
+            for row, spec in zip(rows, read_summaries(connection, rows, self.scope), strict=True)
+        ]
+        if not only_runnable:
+            return self.total(connection), found
+        runnable = [spec for spec in found if spec.verdict is not None and spec.verdict.runnable]
+        return len(runnable), runnable[:limit] if limit else runnable
+
+    def _rows(self, connection: Connection, *, limit: int, sort: str) -> Sequence[Row[Any]]:
         statement = select_specs(self.presence).where(self.wanted).order_by(*SORTS[sort])
-        return read_summaries(
-            connection, connection.execute(statement.limit(limit) if limit else statement), self.scope
-        )
+        return connection.execute(statement.limit(limit) if limit else statement).all()
 
 
 def find(connection: Connection, query: SpecQuery | str, scope: Scope, *, mentioned: bool) -> Found:

@@ -341,9 +341,9 @@ def _item_condition(item: VersionItem, key: ColumnElement[bytes], text: ColumnEl
                 return false()
             if asked.standard:
                 return key == version_key(item.text)
-            names = (f"git.{asked.ref}", asked.ref)
-            ways = [or_(text == name, text.startswith(f"{name}=", autoescape=True)) for name in names]
-            return and_(or_(*ways), func.length(key) > 0)
+            # A commit may stand without 'git.'; a branch may not: 'main' is a version of its own.
+            names = [f"git.{asked.ref}", *([asked.ref] if parse_git_version(asked.ref) else [])]
+            return or_(*(or_(text == name, text.startswith(f"{name}=", autoescape=True)) for name in names))
 
 
 def _sets_where(name: str, kinds: Sequence[str], *, value: str | None = None, prefix: bool = False) -> Any:

@@ -153,4 +153,5 @@ def _instead(connection: Connection, found: Found, dropped: Constraint) -> tuple
             ]
         case _:
             return ()
-    return tuple(Counter(texts).most_common(_INSTEAD))
+    ordered = sorted(Counter(texts).items(), key=lambda one: (-one[1], one[0]))
+    return tuple(ordered[:_INSTEAD])

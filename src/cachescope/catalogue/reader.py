@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 
 from cachescope.catalogue import registry
+from cachescope.catalogue.comparison import compare_specs
 from cachescope.catalogue.engine import Catalogue
 from cachescope.catalogue.package_report import package_list, package_report, ref_stacks
-from cachescope.catalogue.search import search
+from cachescope.catalogue.scope import checked_scope
+from cachescope.catalogue.search import resolve_hash, search
 from cachescope.catalogue.spec_report import spec_report
+from cachescope.model.comparison import Comparison
+from cachescope.model.hosts import Host
 from cachescope.model.identity import MirrorName, PackageName, Ref, Stack
 from cachescope.model.results import (
     PackageList,
@@ -52,11 +56,27 @@ class Reader:
         limit: int,
         mentioned: bool = False,
         sort: str = "name",
+        host: Host | None = None,
+        only_runnable: bool = False,
     ) -> SearchResult:
         """Specs that match a query."""
         with self._catalogue.reading() as connection:
             return search(
-                connection, query, ref=ref, stack=stack, limit=limit, mentioned=mentioned, sort=sort
+                connection,
+                query,
+                scope=checked_scope(connection, ref, stack),
+                limit=limit,
+                mentioned=mentioned,
+                sort=sort,
+                host=host,
+                only_runnable=only_runnable,
+            )
+
+    def compare(self, first: str, second: str) -> Comparison:
+        """Two specs side by side."""
+        with self._catalogue.reading() as connection:
+            return compare_specs(
+                connection, resolve_hash(connection, first), resolve_hash(connection, second)
             )
 
     def package(self, name: PackageName, *, ref: Ref | None, stack: Stack | None) -> PackageReport:

@@ -6,11 +6,12 @@ from cachescope.catalogue import schema as t
 from cachescope.catalogue.finding import SORTS, find, is_glob
 from cachescope.catalogue.lowering import hash_starts_with
 from cachescope.catalogue.no_match import explain_no_match
-from cachescope.catalogue.scope import checked_scope
+from cachescope.catalogue.scope import Scope
 from cachescope.catalogue.universe_reader import read_universe
 from cachescope.model.errors import AmbiguousHash, NotInCatalogue, UserInputError
-from cachescope.model.identity import Ref, Stack, parse_hash_prefix
-from cachescope.model.results import SearchResult
+from cachescope.model.hosts import Host
+from cachescope.model.identity import parse_hash_prefix
+from cachescope.model.results import NoMatch, SearchResult, SpecSummary
 from cachescope.query.grammar import parse_query
 from cachescope.query.matching import warnings
 
@@ -23,29 +24,43 @@ def search(
     connection: Connection,
     query: str,
     *,
-    ref: Ref | None,
-    stack: Stack | None,
+    scope: Scope,
     limit: int,
     mentioned: bool,
     sort: str = "name",
+    host: Host | None = None,
+    only_runnable: bool = False,
 ) -> SearchResult:
     """Find specs. At most 12 statements, 1 more for 500 rows, and those of ``no_match`` where nothing is found.
 
-    Raises ``QuerySyntaxError``, and ``NotInCatalogue`` for an unknown ref or stack.
+    With ``host`` each spec gets a verdict. Raises ``QuerySyntaxError``, and ``UserInputError`` for an unknown order.
     """
     asked = query.strip()
     if sort not in SORTS:
         raise UserInputError(f"{sort!r} is no order", hint=f"known are {', '.join(SORTS)}")
     parsed = None if is_glob(asked) else parse_query(asked)
-    scope = checked_scope(connection, ref, stack)
     found = find(connection, parsed if parsed is not None else asked, scope, mentioned=mentioned)
-    total = found.total(connection)
+    total = matching = found.total(connection)
+    specs: list[SpecSummary] = []
+    if total and host is not None:
+        total, specs = found.judged(connection, host, limit=limit, sort=sort, only_runnable=only_runnable)
+    elif total:
+        specs = found.specs(connection, limit=limit, sort=sort)
+    no_match = None
+    if not matching:
+        no_match = explain_no_match(connection, asked, parsed, scope, mentioned=mentioned)
+    elif not total:
+        no_match = NoMatch(
+            notes=(
+                f"{matching} match, but none of them runs on {host}; leave out --only-runnable to see why",
+            )
+        )
     return SearchResult(
         query=asked,
         total=total,
-        specs=tuple(found.specs(connection, limit=limit, sort=sort)) if total else (),
+        specs=tuple(specs),
         warnings=warnings(parsed, read_universe(connection, ())) if parsed is not None else (),
-        no_match=None if total else explain_no_match(connection, asked, parsed, scope, mentioned=mentioned),
+        no_match=no_match,
     )
 
 

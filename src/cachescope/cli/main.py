@@ -41,6 +41,7 @@ for _command in (
     reading.packages,
     reading.package,
     reading.show,
+    reading.diff,
     exporting.page,
     exporting.export,
     serving.serve,

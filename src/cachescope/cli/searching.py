@@ -31,6 +31,7 @@ _COLUMNS: "dict[str, Callable[[SpecSummary], str]]" = {
     "variants": lambda spec: " ".join(spec.variant_texts),
     "mirrors": lambda spec: " ".join(map(str, spec.mirrors)),
     "presence": lambda spec: spec.presence.word,
+    "verdict": lambda spec: spec.verdict.sentence if spec.verdict is not None else "",
 }
 _CSV_COLUMNS = ("hash", "name", "version", "compiler", "os", "platform", "target", "variants", "mirrors")
 
@@ -49,6 +50,13 @@ _CSV_COLUMNS = ("hash", "name", "version", "compiler", "os", "platform", "target
     metavar="ORDER",
     help="name, version, os, target, compiler or hash.",
 )
+@click.option(
+    "--for",
+    "host",
+    metavar="HOST",
+    help="Say of each whether it runs there: host (this machine), or os=...,target=...,glibc=...",
+)
+@click.option("--only-runnable", is_flag=True, help="With --for: leave out what does not run there.")
 @click.option("--mentioned", is_flag=True, help="Also specs that are not present.")
 @click.option("--columns", metavar="NAMES", help=f"Print these, by commas: {', '.join(_COLUMNS)}.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with a heading.")
@@ -65,6 +73,8 @@ def search(
     stack: str | None,
     limit: int,
     sort: str,
+    host: str | None,
+    only_runnable: bool,
     mentioned: bool,
     columns: str | None,
     as_csv: bool,
@@ -75,20 +85,36 @@ def search(
 
     A pattern of names ('py-*') and the beginning of a hash (/33pd4gq) are queries too. The exit code is 1 if nothing
     matches; then it is said what would.
+
+    A plain target=NAME is exact, as in Spack; whether a binary runs on a newer machine is what --for says.
     """
     from cachescope import compose
+    from cachescope.cli.host_detection import detect_host
+    from cachescope.query.hosts import parse_host
 
     if (query is None) == (batch is None):
         raise UserInputError(
             "give one query, or --batch FILE", hint="for example: cachescope search 'hdf5 +mpi'"
         )
+    if only_runnable and host is None:
+        raise UserInputError(
+            "--only-runnable needs a host", hint="add --for host, or --for os=...,target=...,glibc=..."
+        )
+    chosen_host = parse_host(host, detect=detect_host) if host is not None else None
     chosen_ref, chosen_stack = parse_scope(ref, stack)
     chosen_columns = _chosen_columns(columns)
     with compose.reading(context.settings()) as (_, reader):
 
         def answer(asked: str) -> "SearchResult":
             return reader.search(
-                asked, ref=chosen_ref, stack=chosen_stack, limit=limit, mentioned=mentioned, sort=sort
+                asked,
+                ref=chosen_ref,
+                stack=chosen_stack,
+                limit=limit,
+                mentioned=mentioned,
+                sort=sort,
+                host=chosen_host,
+                only_runnable=only_runnable,
             )
 
         if batch is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from cachescope.model.errors import MalformedRecord
+from cachescope.model.hosts import HostVerdict
 from cachescope.model.identity import DagHash, MirrorName, PackageName, Ref, SourceName, Stack, ViewName
 from cachescope.model.mirror import Layout, MirrorUrl
 from cachescope.model.record import Presence, Verification
@@ -146,6 +147,9 @@ class SpecSummary:
 
     page_variants: tuple[str, ...] | None = None
     """The variants as a published page printed them, for a spec that is known from a page alone."""
+
+    verdict: HostVerdict | None = None
+    """Whether it runs on the host that was asked for; None where none was."""
 
     @property
     def compiler_name(self) -> str:

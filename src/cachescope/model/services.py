@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from cachescope.model.comparison import Comparison
+from cachescope.model.hosts import Host
 from cachescope.model.identity import MirrorName, PackageName, Ref, Stack
 from cachescope.model.results import (
     PackageList,
@@ -42,11 +44,13 @@ class CatalogueReader(Protocol):
         limit: int,
         mentioned: bool = False,
         sort: str = "name",
+        host: Host | None = None,
+        only_runnable: bool = False,
     ) -> SearchResult:
         """Present specs that match a query in Spack's language or a pattern of names; ``limit`` 0 is all.
 
         Raises ``QuerySyntaxError``, ``NotInCatalogue`` for an unknown ref or stack, ``UserInputError`` for an unknown
-        order.
+        order. With ``host`` each spec has a verdict; ``only_runnable`` leaves out those that do not run there.
         """
         ...
 
@@ -56,6 +60,10 @@ class CatalogueReader(Protocol):
 
     def spec(self, prefix: str) -> SpecReport:
         """One spec by its hash or a unique prefix. Raises ``NotInCatalogue`` or ``AmbiguousHash``."""
+        ...
+
+    def compare(self, first: str, second: str) -> Comparison:
+        """Two specs side by side, by hashes or unique prefixes. Raises ``NotInCatalogue`` or ``AmbiguousHash``."""
         ...
 
     def mirror_names(self) -> Sequence[MirrorName]:

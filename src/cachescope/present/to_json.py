@@ -234,7 +234,7 @@ def _ref(one: RefStacks) -> _Object:
 
 
 def _spec(spec: SpecSummary) -> _Object:
-    return {
+    found: _Object = {
         "hash": spec.hash,
         "name": spec.name,
         "version": spec.version,
@@ -245,6 +245,14 @@ def _spec(spec: SpecSummary) -> _Object:
         "variants": list(spec.variant_texts),
         "mirrors": [str(name) for name in spec.mirrors],
     }
+    if spec.verdict is not None:
+        verdict = spec.verdict
+        found["verdict"] = {
+            "kind": verdict.kind.value,
+            "runnable": verdict.runnable,
+            "reason": verdict.sentence,
+        }
+    return found
 
 
 def _group(group: LookAlikes) -> _Object:

@@ -238,8 +238,12 @@ def _specs(console: "Console", specs: Sequence[SpecSummary]) -> None:
             table = new_table("Hash", "Binary", "Compiler", "System", "Target", "Where", "Variants")
         else:
             table = new_table("Hash", "Binary", "Runs on", "Where")
+        judged = any(one.verdict is not None for one in specs)
+        if judged:
+            table.add_column(cell("On that host"))
         for one in specs:
-            table.add_row(*map(cell, _one_line(one) if roomy else _few_columns(one)))
+            verdict = (one.verdict.sentence,) if one.verdict is not None else ("",) if judged else ()
+            table.add_row(*map(cell, (*(_one_line(one) if roomy else _few_columns(one)), *verdict)))
         console.print(table)
 
 

@@ -1,0 +1,158 @@
+"""``search`` in Spack's language, ``query --explain`` and ``diff`` over the bundled sample."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.commands import CommandLine
+
+NO_MATCH, BAD, UNKNOWN = 1, 2, 3
+STACK = ("--stack", "v3-signed")
+OLD_HOST = "os=debian12,target=x86_64_v2,glibc=2.36"
+
+
+def _total(run: CommandLine, query: str, *more: str) -> int:
+    ended = run("search", query, "--json", *STACK, *more)
+    assert ended.code in {0, NO_MATCH}, ended.err
+    return int(ended.json["total"])
+
+
+@pytest.mark.parametrize(
+    ("query", "total"),
+    [
+        ("cr-zlib target=x86_64_v3", 5),
+        ("cr-zlib@1.3: +pic %gcc@12", 4),
+        ("cr-zlib %llvm", 1),
+        ("cr-app ^cr-petsc ^cr-netcdf ^cr-fftw+mpi", 2),
+        ("cr-hdf+hl ^crmpi", 4),
+    ],
+)
+def test_search_speaks_spacks_language(run_on_sample: CommandLine, query: str, total: int) -> None:
+    assert _total(run_on_sample, query) == total
+
+
+def test_mentioned_adds_specs_that_are_not_present(run_on_sample: CommandLine) -> None:
+    assert _total(run_on_sample, "glibc") == 0
+    assert _total(run_on_sample, "glibc", "--mentioned") == 1
+
+
+def test_bad_query_is_marked_on_the_terminal_and_in_json(run_on_sample: CommandLine) -> None:
+    ended = run_on_sample("search", "cr-zlib +pic~pic", "--json")
+    assert ended.code == BAD
+    error = ended.json["error"]
+    assert (error["code"], error["start"], error["end"]) == ("bad_query", 12, 16)
+    assert ended.err.splitlines()[:2] == ["cr-zlib +pic~pic", " " * 12 + "^^^^"]
+
+
+def test_no_match_names_what_to_drop_and_what_stands_there_instead(run_on_sample: CommandLine) -> None:
+    ended = run_on_sample("search", "cr-zlib target=zen4", *STACK)
+    assert ended.code == NO_MATCH
+    assert (
+        "with target=x86_64_v3 (5), target=icelake (1), target=x86_64_v2 (1) in place of target=zen4"
+        in ended.text
+    )
+    relaxed = run_on_sample("search", "cr-zlib target=zen4", "--json", *STACK).json["no_match"][
+        "relaxations"
+    ][0]
+    assert relaxed["dropped"] == ["target=zen4"]
+    assert relaxed["query"] == "cr-zlib"
+    assert relaxed["total"] == 7
+
+
+def test_no_match_takes_the_smallest_set_of_constraints(run_on_sample: CommandLine) -> None:
+    found = run_on_sample("search", "cr-zlib@9 target=zen4 +pic", "--json", *STACK).json["no_match"]
+    assert [one["dropped"] for one in found["relaxations"]] == [["@9", "target=zen4"]]
+    assert found["nearest"]
+
+
+def test_a_variant_that_no_spec_has_is_named_with_those_that_exist(run_on_sample: CommandLine) -> None:
+    ended = run_on_sample("search", "cr-zlib+cuda")
+    assert (
+        "no spec of cr-zlib has a variant cuda; there are build_system, optimize, pic, shared" in ended.text
+    )
+
+
+def test_a_name_that_exists_only_with_a_prefix_is_told(run_on_sample: CommandLine) -> None:
+    ended = run_on_sample("search", "pdm-backend")
+    assert ended.code == NO_MATCH
+    assert "this name exists only as py-pdm-backend" in ended.text
+
+
+def test_the_version_of_a_virtual_is_ignored_with_a_warning(run_on_sample: CommandLine) -> None:
+    found = run_on_sample("search", "crmpi@99", "--json", *STACK).json
+    assert found["total"] > 0
+    assert "version of the virtual package crmpi" in found["warnings"][0]
+
+
+def test_batch_answers_each_query_with_one_line(run_on_sample: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "queries"
+    file.write_text("cr-zlib +pic\n\ncr-zlib cr-hdf\nnothing\n")
+    lines = [
+        json.loads(line)
+        for line in run_on_sample.well("search", "--batch", file, "--limit", "0").out.splitlines()
+    ]
+    assert [line["query"] for line in lines] == ["cr-zlib +pic", "cr-zlib cr-hdf", "nothing"]
+    assert lines[0]["total"] == len(lines[0]["specs"])
+    assert lines[1]["error"]["code"] == "bad_query"
+    assert lines[2]["total"] == 0
+
+
+def test_batch_that_cannot_be_read_is_told(run_on_sample: CommandLine, tmp_path: Path) -> None:
+    ended = run_on_sample("search", "--batch", tmp_path / "absent")
+    assert ended.code == BAD
+    assert "the queries cannot be read" in ended.err
+
+
+def test_csv_and_columns_print_what_is_asked(run_on_sample: CommandLine) -> None:
+    table = run_on_sample.well("search", "cr-zlib", "--csv", "--columns", "name,version,variants", *STACK)
+    rows = list(csv.DictReader(io.StringIO(table.text)))
+    assert len(rows) == 7
+    assert rows[0]["name"] == "cr-zlib"
+    assert "+shared" in rows[0]["variants"]
+    plain = run_on_sample.well("search", "cr-zlib", "--columns", "hash,target", "--sort", "hash", *STACK)
+    hashes = [line.split("\t")[0] for line in plain.text.splitlines()]
+    assert hashes == sorted(hashes)
+    assert len(hashes) == 7
+    assert run_on_sample("search", "cr-zlib", "--columns", "colour").code == BAD
+    assert run_on_sample("search", "cr-zlib", "--sort", "colour").code == BAD
+
+
+def test_for_says_of_each_whether_it_runs_there(run_on_sample: CommandLine) -> None:
+    specs = run_on_sample.well("search", "cr-zlib", "--for", OLD_HOST, "--json", *STACK).json["specs"]
+    by_target = {one["target"]: one["verdict"] for one in specs}
+    assert by_target["x86_64_v2"] == {"kind": "runs", "runnable": True, "reason": "runs"}
+    assert by_target["x86_64_v3"]["kind"] == "target_too_new"
+    assert not by_target["icelake"]["runnable"]
+
+
+def test_only_runnable_filters_before_the_limit(run_on_sample: CommandLine) -> None:
+    found = run_on_sample.well(
+        "search", "cr-zlib", "--for", OLD_HOST, "--only-runnable", "--limit", "1", "--json", *STACK
+    ).json
+    assert found["total"] == 1
+    assert [one["target"] for one in found["specs"]] == ["x86_64_v2"]
+    ended = run_on_sample(
+        "search", "cr-zlib", "--for", "os=rhel6,target=x86_64,glibc=2.12", "--only-runnable", *STACK
+    )
+    assert ended.code == NO_MATCH
+    assert "none of them runs" in ended.text
+    assert run_on_sample("search", "cr-zlib", "--only-runnable").code == BAD
+
+
+def test_explain_says_what_a_query_means(run_on_sample: CommandLine) -> None:
+    said = run_on_sample.well("query", "--explain", "hdf5@1.12: +mpi ^openmpi").text
+    assert "version 1.12 or newer" in said
+    assert "openmpi" in said
+    assert run_on_sample("query", "--explain", "hdf5 +a~a").code == BAD
+
+
+def test_diff_shows_what_separates_two_binaries(run_on_sample: CommandLine) -> None:
+    ended = run_on_sample.well("diff", "h7evrko", "da3fdj")
+    assert "variant hl" in ended.text
+    assert "cr-mpich" in ended.text
+    found = run_on_sample.well("diff", "h7evrko", "da3fdj", "--json").json
+    assert {one["field"] for one in found["own"]} == {"variant:hl"}
+    assert run_on_sample("diff", "h7evrko", "zzzzzzz").code == UNKNOWN
