@@ -238,6 +238,22 @@ def test_dependencies_of_one_name_are_matched_by_hash_then_by_use(
     }
 
 
+def test_dependencies_of_one_name_needed_at_run_time_are_compared_with_each_other(
+    opened: OpenCatalogue, tmp_path: Path
+) -> None:
+    pythons = [mirrors.node("python", version) for version in ("3.10", "3.11", "3.12", "3.13")]
+    one = mirrors.node("x", needs=[(pythons[0], "build", ""), (pythons[1], "link,run", "")])
+    other = mirrors.node("x", needs=[(pythons[3], "link,run", ""), (pythons[2], "build", "")])
+    found = compared(opened, tmp_path, one, other, *pythons)
+    assert {
+        (each.first and each.first.version, each.second and each.second.version)
+        for each in found.dependencies
+    } == {
+        ("3.10", "3.12"),
+        ("3.11", "3.13"),
+    }
+
+
 def test_dependency_that_only_its_hash_is_known_of_is_told_so(opened: OpenCatalogue, tmp_path: Path) -> None:
     one, other = (mirrors.node("x", needs=[(zlib, "link", "")]) for zlib in (ZLIB, NEW_ZLIB))
     found = compared(opened, tmp_path, one, other, ZLIB, GCC)
