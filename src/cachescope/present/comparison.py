@@ -1,6 +1,5 @@
 """Two specs side by side, as text and as JSON, and the words in which pages name the same differences."""
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,10 +11,10 @@ from cachescope.model.comparison import (
     FieldDifference,
     SharedDifference,
 )
-from cachescope.model.results import SpecSummary
 from cachescope.model.spec import compiler_text, deptype_names
 from cachescope.present import wording
 from cachescope.present.terminal import cell, new_table, room, say
+from cachescope.present.to_json import document, spec_object
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -194,8 +193,8 @@ def _listed(names: Sequence[str]) -> str:
 def render_json(comparison: Comparison) -> bytes:
     """Write a comparison in the shape of the API: the two specs, then what differs, deepest causes first."""
     value = {
-        "first": _spec(comparison.first),
-        "second": _spec(comparison.second),
+        "first": spec_object(comparison.first),
+        "second": spec_object(comparison.second),
         "identical": comparison.identical,
         "dependencies_known": comparison.dependencies_known,
         "complete": comparison.complete,
@@ -227,8 +226,7 @@ def render_json(comparison: Comparison) -> bytes:
             for one in comparison.consequences
         ],
     }
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    return text.encode("utf-8", "backslashreplace")
+    return document(value)
 
 
 def _difference(one: FieldDifference) -> _Object:
@@ -243,19 +241,4 @@ def _side(side: DependencySide | None) -> _Object | None:
         "version": side.version or None,
         "deptypes": list(deptype_names(side.kind.deptypes)),
         "virtuals": list(side.kind.virtuals),
-    }
-
-
-def _spec(spec: SpecSummary) -> _Object:
-    """Write a spec as every list does; a test holds it equal to ``to_json``."""
-    return {
-        "hash": spec.hash,
-        "name": spec.name,
-        "version": spec.version,
-        "compiler": spec.compiler_name,
-        "os": spec.architecture.os,
-        "platform": spec.architecture.platform,
-        "target": spec.architecture.target,
-        "variants": list(spec.variant_texts),
-        "mirrors": [str(name) for name in spec.mirrors],
     }

@@ -32,6 +32,7 @@ from cachescope.present.spec_page import verdict_reason
 from cachescope.present.wording import rfc3339
 
 __all__ = [
+    "document",
     "render_caches",
     "render_error",
     "render_error_line",
@@ -43,6 +44,7 @@ __all__ = [
     "render_search_line",
     "render_spec",
     "render_sync",
+    "spec_object",
 ]
 
 _Object = dict[str, object]
@@ -50,22 +52,22 @@ _Object = dict[str, object]
 
 def render_caches(sources: Sequence[SourceStatus]) -> bytes:
     """Write the list of sources."""
-    return _bytes([_source(one) for one in sources])
+    return document([_source(one) for one in sources])
 
 
 def render_refs(refs: Sequence[RefStacks]) -> bytes:
     """Write the list of refs with their stacks."""
-    return _bytes([_ref(one) for one in refs])
+    return document([_ref(one) for one in refs])
 
 
 def render_home(refs: Sequence[RefStacks], sources: Sequence[SourceStatus]) -> bytes:
     """Write what the first page shows: refs and sources."""
-    return _bytes({"refs": [_ref(one) for one in refs], "caches": [_source(one) for one in sources]})
+    return document({"refs": [_ref(one) for one in refs], "caches": [_source(one) for one in sources]})
 
 
 def render_search(result: SearchResult) -> bytes:
     """Write the specs that match; ``warnings``, ``suggestions`` and ``no_match`` only where there are any."""
-    return _bytes(_search(result))
+    return document(_search(result))
 
 
 def render_search_line(result: SearchResult) -> bytes:
@@ -82,7 +84,7 @@ def _search(result: SearchResult) -> _Object:
     found: _Object = {
         "query": result.query,
         "total": result.total,
-        "specs": [_spec(one) for one in result.specs],
+        "specs": [spec_object(one) for one in result.specs],
     }
     if result.warnings:
         found["warnings"] = list(result.warnings)
@@ -100,14 +102,14 @@ def _search(result: SearchResult) -> _Object:
                 }
                 for one in result.no_match.relaxations
             ],
-            "nearest": [_spec(one) for one in result.no_match.nearest],
+            "nearest": [spec_object(one) for one in result.no_match.nearest],
         }
     return found
 
 
 def render_packages(result: PackageList) -> bytes:
     """Write the packages of a scope; ``total`` is before paging."""
-    return _bytes(
+    return document(
         {
             "ref": result.ref,
             "stack": result.stack,
@@ -130,7 +132,7 @@ def render_packages(result: PackageList) -> bytes:
 
 def render_package(result: PackageReport) -> bytes:
     """Write one package with its look-alikes."""
-    return _bytes(
+    return document(
         {
             "name": result.name,
             "ref": result.ref,
@@ -153,9 +155,9 @@ def render_spec(result: SpecReport) -> bytes:
     """Write everything known of one spec."""
     spec = result.spec
     verdict = result.verification
-    return _bytes(
+    return document(
         {
-            **_spec(spec),
+            **spec_object(spec),
             "presence": spec.presence.word,
             "namespace": result.namespace or None,
             "package_hash": result.package_hash or None,
@@ -180,7 +182,7 @@ def render_spec(result: SpecReport) -> bytes:
 
 def render_sync(report: SyncReport) -> bytes:
     """Write what a sync did, one item a source."""
-    return _bytes(
+    return document(
         {
             "sources": [_outcome(one) for one in report.outcomes],
             "hints": list(report.hints),
@@ -190,14 +192,15 @@ def render_sync(report: SyncReport) -> bytes:
 
 def render_error(error: CachescopeError) -> bytes:
     """Write the one error shape."""
-    return _bytes({"error": error.as_json()})
+    return document({"error": error.as_json()})
 
 
 def _line(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
-def _bytes(value: object) -> bytes:
+def document(value: object) -> bytes:
+    """Write a value as a whole JSON document, for people to read too."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     # A lone surrogate out of somebody's record has no UTF-8; its backslash form is the JSON escape of the same.
     return text.encode("utf-8", "backslashreplace")
@@ -233,7 +236,8 @@ def _ref(one: RefStacks) -> _Object:
     }
 
 
-def _spec(spec: SpecSummary) -> _Object:
+def spec_object(spec: SpecSummary) -> _Object:
+    """Write a spec as every list does."""
     found: _Object = {
         "hash": spec.hash,
         "name": spec.name,
@@ -256,7 +260,7 @@ def _spec(spec: SpecSummary) -> _Object:
 
 
 def _group(group: LookAlikes) -> _Object:
-    columns = _spec(group.specs[0])
+    columns = spec_object(group.specs[0])
     return {
         **{key: columns[key] for key in ("version", "compiler", "os", "platform", "target", "variants")},
         "dependencies_known": group.dependencies_known,
@@ -265,7 +269,7 @@ def _group(group: LookAlikes) -> _Object:
             {"path": list(one.path), "field": one.field, "values": list(one.values)}
             for one in group.differences
         ],
-        "specs": [_spec(one) for one in group.specs],
+        "specs": [spec_object(one) for one in group.specs],
     }
 
 
@@ -283,7 +287,7 @@ def _place(place: Place) -> _Object:
 
 def _dependency(one: Dependency) -> _Object:
     return {
-        **_spec(one.spec),
+        **spec_object(one.spec),
         **_edge(one.kind),
         "depth": one.depth,
         "repeated": one.repeated,
@@ -292,7 +296,7 @@ def _dependency(one: Dependency) -> _Object:
 
 
 def _dependent(one: Dependent) -> _Object:
-    return {**_spec(one.spec), **_edge(one.kind)}
+    return {**spec_object(one.spec), **_edge(one.kind)}
 
 
 def _edge(kind: EdgeKind) -> _Object:

@@ -3,11 +3,14 @@
 from cachescope.model.spec import FLAG_NAMES
 from cachescope.query.constraints import VersionList, parse_version_list
 from cachescope.query.spec_query import FlagQuery, NodeQuery, VariantQuery
+from cachescope.query.targets import intersect_targets
 
 __all__ = ["NodeBuilder", "merge_nodes"]
 
 _ARCHITECTURE_PARTS = 3
 _RESERVED = frozenset({"arch", "architecture", "platform", "os", "operating_system", "target", "namespace"})
+_NOT_PROPAGATED = _RESERVED | {"branch", "commit", "dev_path", "patches", "ref", "tag"}
+"""Source: Spack 1.2 ``variant``, ``RESERVED_NAMES``."""
 
 
 class NodeBuilder:
@@ -48,7 +51,7 @@ class NodeBuilder:
 
     def add_variant(self, name: str, *, value: bool, propagate: bool = False) -> None:
         """Add ``+name`` or ``~name``."""
-        if propagate and name in _RESERVED:
+        if propagate and name in _NOT_PROPAGATED:
             raise ValueError(f"{name} cannot be propagated")
         if name in _RESERVED or name in FLAG_NAMES:
             raise ValueError(f"{name} takes a value: {name}=...")
@@ -56,6 +59,8 @@ class NodeBuilder:
 
     def add_variant_text(self, name: str, value: str, *, exact: bool, propagate: bool) -> None:
         """Add ``name=value``; true and false in any case are booleans, ``*`` is any value."""
+        if propagate and name in _NOT_PROPAGATED:
+            raise ValueError(f"{name} cannot be propagated with '=='")
         if value.upper() in {"TRUE", "FALSE"}:
             self._set(VariantQuery(name=name, value=value.upper() == "TRUE", propagate=propagate))
             return
@@ -92,6 +97,10 @@ class NodeBuilder:
         if name == "namespace":
             self.namespace = value
         elif name in {"arch", "architecture"}:
+            if self._architecture:
+                raise ValueError(
+                    "an architecture is given already; name its parts once: platform=, os=, target="
+                )
             parts = value.split("-")
             if len(parts) == _ARCHITECTURE_PARTS:
                 for key, part in zip(("platform", "os", "target"), parts, strict=True):
@@ -127,7 +136,7 @@ def merge_nodes(one: NodeQuery, two: NodeQuery) -> NodeQuery:
         flags=tuple(flags[name] for name in FLAG_NAMES if name in flags),
         platform=_same("platform", one.platform, two.platform),
         os=_same("os", one.os, two.os),
-        target=_same("target", one.target, two.target),
+        target=_merge_targets(one.target, two.target),
         hash=_merge_hashes(one.hash, two.hash),
     )
 
@@ -142,16 +151,15 @@ def _merge_versions(one: VersionList | None, two: VersionList | None) -> Version
 
 
 def _merge_variants(one: VariantQuery, two: VariantQuery) -> VariantQuery:
-    if one == two:
-        return one
+    propagate = one.propagate and two.propagate
+    if one.value == () or two.value == () or one.value == two.value:
+        value = one.value or two.value if one.value != two.value else one.value
+        return VariantQuery(name=one.name, value=value, exact=one.exact or two.exact, propagate=propagate)
     if not isinstance(one.value, bool) and not isinstance(two.value, bool):
         values = tuple(sorted({*one.value, *two.value}))
-        exact = one.exact or two.exact
         limits = [set(side.value) for side in (one, two) if side.exact and not isinstance(side.value, bool)]
         if all(set(values) == limit for limit in limits):
-            return VariantQuery(
-                name=one.name, value=values, exact=exact, propagate=one.propagate and two.propagate
-            )
+            return VariantQuery(name=one.name, value=values, exact=bool(limits), propagate=propagate)
     raise ValueError(f"{one} and {two} exclude each other")
 
 
@@ -162,6 +170,15 @@ def _merge_hashes(one: str | None, two: str | None) -> str | None:
     if not longer.startswith(shorter):
         raise ValueError(f"/{one} and /{two} exclude each other")
     return longer
+
+
+def _merge_targets(one: str | None, two: str | None) -> str | None:
+    if one is None or two is None or one == two:
+        return one or two
+    both = "" if "*" in {one, two} else intersect_targets(one, two)
+    if not both:
+        raise ValueError(f"no target is in both {one} and {two}")
+    return both
 
 
 def _same(kind: str, one: str | None, two: str | None) -> str | None:

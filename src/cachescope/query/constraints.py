@@ -163,7 +163,10 @@ _COMMIT = re.compile(r"[A-Fa-f0-9]{40}")
 def parse_version_list(text: str) -> VersionList:
     """Read what stands behind ``@``. Raises ``ValueError`` with a sentence for a person."""
     bare = re.sub(r"\s+", "", text)
-    return VersionList(_merged(_parse_item(one) for one in bare.split(",")))
+    items = [_parse_item(one) for one in bare.split(",")]
+    if len(items) > 1 and any(isinstance(one, GitReference) for one in items):
+        raise ValueError("a git version stands alone, not in a list")
+    return VersionList(_merged(items))
 
 
 def _parse_item(text: str) -> VersionItem:

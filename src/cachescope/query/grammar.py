@@ -38,7 +38,6 @@ LEGACY_COMPILERS = {
 
 _PROPERTIES = ("deptypes", "virtuals", "when")
 _DEPTYPES = {"build": Deptype.BUILD, "link": Deptype.LINK, "run": Deptype.RUN, "test": Deptype.TEST}
-_ALL_DEPTYPES = Deptype.BUILD | Deptype.LINK | Deptype.RUN | Deptype.TEST
 _DEEPEST = 4
 
 
@@ -99,7 +98,7 @@ class _Parser:
             kind = "dotted_name" if "." in provider else "name"
             node = self._node(Token(kind, provider, provider_start))
         else:
-            if sigil != "^" and self._peek() is None:
+            if sigil != "^" and token.kind == "sigil" and self._peek() is None:
                 self._fail("a package or compiler is expected behind '%'", token, hint="for example %gcc@12")
             node = self._node()
         if sigil != "^" and node.name in LEGACY_COMPILERS:
@@ -148,15 +147,13 @@ class _Parser:
     def _deptypes(self, value: str, token: Token) -> Deptype:
         found = Deptype(0)
         for one in value.split(","):
-            if one == "all":
-                found |= _ALL_DEPTYPES
-            elif one in _DEPTYPES:
+            if one in _DEPTYPES:
                 found |= _DEPTYPES[one]
             else:
                 self._fail(
                     f"{one!r} is not a dependency type",
                     token,
-                    hint="known are build, link, run, test and all",
+                    hint="known are build, link, run and test",
                 )
         return found
 

@@ -49,7 +49,8 @@ class VariantQuery:
         if not self.value:
             return f"{self.name}{sign}*"
         # One text 'true' is no boolean: only a list tells them apart.
-        texts = self.value * 2 if self.value[0].upper() in {"TRUE", "FALSE"} else self.value
+        alone = len(self.value) == 1 and self.value[0].upper() in {"TRUE", "FALSE"}
+        texts = self.value * 2 if alone else self.value
         return f"{self.name}{sign}{_quoted(','.join(texts))}"
 
 

@@ -6,7 +6,7 @@ of ranges ``a:b``, which are compared in this partial order. Source: Spack 1.2 `
 
 from functools import cache
 
-__all__ = ["is_known_target", "target_matches", "unknown_bounds"]
+__all__ = ["intersect_targets", "is_known_target", "target_matches", "unknown_bounds"]
 
 
 @cache
@@ -39,6 +39,34 @@ def target_matches(asked: str, target: str) -> bool:
         ):
             return True
     return False
+
+
+def intersect_targets(one: str, two: str) -> str:
+    """Return what is in both of two ``target=`` values; empty if nothing is, or bounds cannot be compared (as in Spack)."""
+    found = [_intersect(left, right) for left in one.split(",") for right in two.split(",")]
+    return ",".join(dict.fromkeys(item for item in found if item))
+
+
+def _intersect(one: str, two: str) -> str:
+    if ":" not in one:
+        return one if target_matches(two, one) else ""
+    if ":" not in two:
+        return two if target_matches(one, two) else ""
+    (low, _, high), (other_low, _, other_high) = one.partition(":"), two.partition(":")
+    bounds = []
+    for bound, other, greater in ((low, other_low, True), (high, other_high, False)):
+        if not bound or not other:
+            bounds.append(bound or other)
+        elif _ancestors(bound) <= _ancestors(other):
+            bounds.append(other if greater else bound)
+        elif _ancestors(other) <= _ancestors(bound):
+            bounds.append(bound if greater else other)
+        else:
+            return ""
+    least, most = bounds
+    if least and most and not _ancestors(least) <= _ancestors(most):
+        return ""
+    return least if least and least == most else f"{least}:{most}"
 
 
 def unknown_bounds(asked: str) -> tuple[str, ...]:
