@@ -3,11 +3,11 @@
 import logging
 import os
 import secrets
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cachescope.jobs.progress import SyncProgress
     from cachescope.jobs.published_pages import PageReader
     from cachescope.jobs.refresh import Refresher
+    from cachescope.transport.http_client import HttpClient
     from cachescope.transport.source import ByteSource
 
 __all__ = ["Writing", "database_path", "now", "parse_url", "reading", "settings", "web_app", "writing"]
@@ -115,8 +116,11 @@ class Writing:
 @contextmanager
 def writing(chosen: Settings) -> Iterator[Writing]:
     """Open the catalogue for writing, making it if need be, and the connections to mirrors."""
+    from urllib.request import getproxies
+
     from cachescope.catalogue.engine import open_for_writing
-    from cachescope.transport.opening import HttpClient, TransportOptions, open_source
+    from cachescope.transport.file_source import FileSource
+    from cachescope.transport.options import TransportOptions
 
     options = TransportOptions(
         connect_timeout=chosen.connect_timeout,
@@ -128,14 +132,29 @@ def writing(chosen: Settings) -> Iterator[Writing]:
         max_redirects=chosen.max_redirects,
         ca_file=Path(chosen.ca_file).expanduser() if chosen.ca_file else None,
         user_agent=f"cachescope/{__version__}",
-        proxies=urllib.request.getproxies(),
+        proxies=getproxies(),
         temporary_folder=_folder(chosen),
     )
     with (
         open_for_writing(database_path(chosen), busy_timeout=chosen.busy_timeout) as catalogue,
-        HttpClient(options) as client,
+        ExitStack() as closing,
     ):
-        yield Writing(catalogue, lambda url: open_source(url, options, client), chosen)
+
+        @cache
+        def client() -> "HttpClient":
+            from cachescope.transport.opening import HttpClient
+
+            return closing.enter_context(HttpClient(options))
+
+        def open_source(url: MirrorUrl) -> "ByteSource":
+            if url.scheme == "file":
+                return FileSource(url.path, limit=options.max_unpacked_bytes)
+            # The HTTP library takes longer to import than a local mirror to read.
+            from cachescope.transport.opening import open_source
+
+            return open_source(url, options, client())
+
+        yield Writing(catalogue, open_source, chosen)
 
 
 def _folder(chosen: Settings) -> Path | None:

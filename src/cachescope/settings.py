@@ -19,8 +19,8 @@ __all__ = ["Settings", "environment_name", "read_settings", "rows"]
 _PREFIX = "CACHESCOPE_"
 
 
-def _row(default: Any, text: str, *, unit: str = "") -> Any:
-    return field(default=default, metadata={"help": text, "unit": unit})
+def _row(default: Any, text: str, *, unit: str = "", least: float = 0, most: float = 1e9) -> Any:
+    return field(default=default, metadata={"help": text, "unit": unit, "least": least, "most": most})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +31,12 @@ class Settings:
     busy_timeout: float = _row(
         30.0, "how long to wait for another process that writes the catalogue", unit="s"
     )
-    connect_timeout: float = _row(10.0, "how long to wait for a connection to a mirror", unit="s")
-    read_timeout: float = _row(60.0, "how long a mirror may stay silent while it answers", unit="s")
+    connect_timeout: float = _row(
+        10.0, "how long to wait for a connection to a mirror", unit="s", least=0.001
+    )
+    read_timeout: float = _row(
+        60.0, "how long a mirror may stay silent while it answers", unit="s", least=0.001
+    )
     retries: int = _row(3, "how often to try again after a failure that may pass")
     backoff: float = _row(0.5, "wait before the first retry; doubled for each further one", unit="s")
     longest_wait: float = _row(60.0, "longest wait before a retry, also if a server asks for more", unit="s")
@@ -55,7 +59,7 @@ class Settings:
         },
     )
     host: str = _row("127.0.0.1", "address that 'serve' listens on")
-    port: int = _row(8000, "port that 'serve' listens on; 0 for any free one")
+    port: int = _row(8000, "port that 'serve' listens on; 0 for any free one", most=65535)
 
 
 def rows() -> tuple[Field[Any], ...]:
@@ -130,6 +134,11 @@ def _checked(row: Field[Any], value: Any, *, where: str) -> Any:
         value = float(value)
     if type(value) is not type(default) or (isinstance(value, int | float) and not 0 <= value < math.inf):
         raise _wrong(row, value, where)
+    least, most = row.metadata["least"], row.metadata["most"]
+    if isinstance(value, int | float) and not least <= value <= most:
+        raise UserInputError(
+            f"{value!r} is not between {least:g} and {most:g}", where=where, hint=row.metadata["help"]
+        )
     return value
 
 

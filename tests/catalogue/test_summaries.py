@@ -79,7 +79,7 @@ def _recount(opened: OpenCatalogue) -> dict[tuple[str, str, str], Summary]:
         """
     ):
         known = Known(*fields)
-        for scope in ((ref, stack), (ref, "")):
+        for scope in ((ref, stack), (ref, ""), ("", "")):
             former = scopes[scope].get(dag_hash)
             if former is None or known.state > former.state:
                 scopes[scope][dag_hash] = known

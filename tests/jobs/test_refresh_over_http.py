@@ -314,3 +314,33 @@ def test_a_mirror_does_not_move_to_a_place_that_cannot_be_read(opened: OpenCatal
     assert str(source.url).endswith("/old")
     assert source.last_attempt.outcome == "failed"
     assert _well(opened.sync_again("site")) == ["unchanged"]
+
+
+def test_a_store_that_answers_403_for_what_is_not_there_is_read_all_the_same(
+    opened: OpenCatalogue, server: MirrorServer
+) -> None:
+    _serve_v3(server, OLD, etag='"a1"')
+    server.routes[V2_INDEX] = Answer(status=403)
+    assert _well(opened.sync("site", server.url)) == ["updated"]
+    server.requests.clear()
+    assert _well(opened.sync_again("site")) == ["unchanged"]
+    assert _asked(server) == [MANIFEST]
+
+
+def test_a_mirror_that_refuses_everything_is_unavailable(opened: OpenCatalogue, server: MirrorServer) -> None:
+    server.routes |= {MANIFEST: Answer(status=403), V2_INDEX: Answer(status=403)}
+    outcomes = opened.sync("site", server.url)
+    assert [one.attempt.outcome for one in outcomes] == ["failed", "failed"]
+    assert "403" in str(outcomes[0].error)
+
+
+def test_a_host_that_does_not_answer_is_asked_once_for_all_sources(
+    opened: OpenCatalogue, server: MirrorServer
+) -> None:
+    _serve_v3(server, OLD)
+    _serve_v2(server, OLD)
+    opened.sync("site", server.url)
+    server.routes |= {MANIFEST: Answer(status=503), V2_INDEX: Answer(status=503)}
+    server.requests.clear()
+    assert [one.attempt.outcome for one in opened.sync_again("site")] == ["failed", "failed"]
+    assert set(_asked(server)) == {MANIFEST}

@@ -89,6 +89,22 @@ def test_ctrl_c_while_records_are_written_keeps_the_former_snapshot(
     assert standing(opened.file) != former
 
 
+@pytest.mark.parametrize("delay", [0.0, 0.03, 0.07, 0.12, 0.2, 0.3])
+def test_ctrl_c_at_any_moment_of_a_sync_ends_with_130(
+    delay: float, synced: Path, states: list[Path], held: Path
+) -> None:
+    with _sync(synced, states[1]) as interrupted:
+        _wait_until_open(interrupted, synced)
+        time.sleep(delay)
+        interrupted.send_signal(signal.SIGINT)
+        _, err = interrupted.communicate(timeout=30)
+    # On a fast machine the sync may have ended before the signal came.
+    assert interrupted.returncode in {INTERRUPTED, 0}, err.decode()
+    with OpenCatalogue(synced) as opened:
+        assert opened.rows("PRAGMA integrity_check") == [("ok",)]
+    assert list(held.iterdir()) == []
+
+
 def test_two_syncs_of_one_mirror_at_once_give_what_one_gives(
     synced: Path, states: list[Path], tmp_path: Path
 ) -> None:

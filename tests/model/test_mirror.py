@@ -66,10 +66,9 @@ def test_what_is_no_address_of_a_mirror_is_refused(text: str, problem: str) -> N
     assert caught.value.exit_code == 2
 
 
-def test_loop_of_links_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(UserInputError, match="not the path of a folder"):
-        parse_mirror_url("loop", cwd=tmp_path)
+def test_links_are_kept_so_that_they_may_point_elsewhere_later(tmp_path: Path) -> None:
+    (tmp_path / "current").symlink_to("2026-11")
+    assert parse_mirror_url("current/", cwd=tmp_path).text == f"file://{tmp_path}/current"
 
 
 @pytest.mark.parametrize(

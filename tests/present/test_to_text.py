@@ -89,7 +89,7 @@ def test_hashes_are_never_cut(show: Print, printed: Callable[[Print], str]) -> N
 def test_piped_row_is_one_line() -> None:
     long = spec("a-package-with-a-very-long-name-indeed", "2024.10.15.20241015", mirrors=[E4S] * 30)
     found = SearchResult(query="a", total=1, specs=(long,))
-    row = _piped(lambda console: to_text.search(console, found)).splitlines()[2]
+    row = _piped(lambda console: to_text.search(console, found)).splitlines()[1]
     assert row.startswith(long.hash)
     assert row.count("develop/e4s") == 30
     assert "build_system=generic" in row

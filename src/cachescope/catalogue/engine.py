@@ -7,14 +7,14 @@ in WAL mode. A file on read-only media is opened as immutable.
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Self, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from cachescope.catalogue.schema import metadata
 from cachescope.model.errors import CatalogueUnusable
@@ -125,7 +125,7 @@ def open_for_writing(path: Path, *, busy_timeout: float) -> Catalogue:
         ) from error
     _refuse_other_files(path)
     catalogue = Catalogue(
-        _engine(f"{path.resolve().as_uri()}?mode=rwc", busy_timeout, writes=True), str(path)
+        _engine(lambda: f"{path.resolve().as_uri()}?mode=rwc", busy_timeout, writes=True), str(path)
     )
     try:
         _migrate(catalogue, path)
@@ -147,12 +147,7 @@ def open_for_reading(path: Path, *, busy_timeout: float) -> Catalogue:
     if not exists:
         return _empty(path)
     _refuse_other_files(path)
-    uri = path.resolve().as_uri()
-    # Without write permission SQLite cannot make the files that WAL mode needs; nobody else can write either.
-    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
-    has_log = path.with_name(path.name + "-wal").exists()
-    query = "mode=ro" if writable or has_log else "mode=ro&immutable=1"
-    catalogue = Catalogue(_engine(f"{uri}?{query}", busy_timeout, writes=False), str(path))
+    catalogue = Catalogue(_reading_engine(path, busy_timeout), str(path))
     try:
         with catalogue.reading() as connection:
             revision, tables = _revision(connection), _count_tables(connection)
@@ -171,10 +166,27 @@ def open_for_reading(path: Path, *, busy_timeout: float) -> Catalogue:
     return catalogue
 
 
-def _engine(uri: str, busy_timeout: float, *, writes: bool) -> Engine:
+def _reading_engine(path: Path, busy_timeout: float) -> Engine:
+    """Return an engine that never writes.
+
+    SQLite needs to make two files beside a database in WAL mode. Who may not, reads it as immutable: for good where the
+    whole disk is read-only, else anew for each question, because somebody with more rights may write in between.
+    """
+    uri = path.resolve().as_uri()
+    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    log = path.with_name(path.name + "-wal")
+
+    def address() -> str:
+        return f"{uri}?mode=ro" if writable or log.exists() else f"{uri}?mode=ro&immutable=1"
+
+    fixed = writable or bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    return _engine(address, busy_timeout, writes=False, kept=fixed)
+
+
+def _engine(address: Callable[[], str], busy_timeout: float, *, writes: bool, kept: bool = True) -> Engine:
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
-            uri,
+            address(),
             uri=True,
             timeout=busy_timeout,
             isolation_level=None,
@@ -189,9 +201,11 @@ def _engine(uri: str, busy_timeout: float, *, writes: bool) -> Engine:
             connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 
-    return _with_explicit_begin(
-        create_engine("sqlite+pysqlite://", creator=connect, poolclass=QueuePool, pool_size=8), busy_timeout
-    )
+    if kept:
+        engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=QueuePool, pool_size=8)
+    else:
+        engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
+    return _with_explicit_begin(engine, busy_timeout)
 
 
 def _with_explicit_begin(engine: Engine, busy_timeout: float) -> Engine:

@@ -216,7 +216,8 @@ class _Lowering:
         return or_(and_(by_compiler, self._compiler(node)), and_(not_(by_compiler), linked))
 
     def _compiler(self, node: NodeQuery) -> Condition:
-        if node.variants or node.flags or node.hash or node.platform or node.os or node.target:
+        asked = any(not variant.propagate for variant in node.variants)
+        if asked or node.flags or node.hash or node.platform or node.os or node.target:
             return false()
         conditions: list[Condition] = []
         if node.name is not None:

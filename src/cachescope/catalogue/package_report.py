@@ -4,14 +4,16 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import Any
 
-from sqlalchemy import Connection, Integer, case, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Integer, Row, case, func, select
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.look_alikes import distinguish
 from cachescope.catalogue.near_names import near_names
 from cachescope.catalogue.scope import Scope, checked_scope, current_presence
 from cachescope.catalogue.spec_writer import Knowledge
+from cachescope.catalogue.summaries import package_counts
 from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
 from cachescope.model.errors import NotInCatalogue
 from cachescope.model.identity import MirrorName, PackageName, Ref, Stack
@@ -148,50 +150,50 @@ def _visible(spec: SpecSummary) -> tuple[str, ...]:
 def package_list(
     connection: Connection, *, ref: Ref | None, stack: Stack | None, prefix: str, limit: int, offset: int
 ) -> PackageList:
-    """List packages of a ref, of a mirror, or of all refs together, from the summaries. At most 3 statements."""
+    """List packages of a mirror, a ref or the whole catalogue, from the summaries. At most 3 statements.
+
+    A stack of all refs together has no summary: its packages are counted when they are asked for.
+    """
     checked_scope(connection, ref, stack)
-    summary = t.package_summary
-    conditions = [summary.c.stack == (stack or "")]
-    if ref is not None:
-        conditions.append(summary.c.ref == ref)
+    summary: FromClause = t.package_summary
+    conditions: list[ColumnElement[bool]] = []
+    if ref is None and stack is not None:
+        counted = package_counts("", stack, None).subquery("counted")
+        columns = [
+            column.label(known.name) for column, known in zip(counted.c, t.package_summary.c, strict=True)
+        ]
+        summary = select(*columns).subquery("summary")
+    else:
+        conditions = [summary.c.ref == (ref or ""), summary.c.stack == (stack or "")]
     if prefix:
         conditions.append(t.name.c.text.between(prefix, prefix + "~"))
     tables = summary.join(t.name, t.name.c.id == summary.c.name_id).outerjoin(
         t.version, t.version.c.id == summary.c.newest_version_id
     )
-    total = connection.execute(
-        select(func.count(summary.c.name_id.distinct())).select_from(tables).where(*conditions)
-    ).scalar_one()
-    # One row a package within a ref; over all refs, the ref in which it has most binaries speaks for it.
-    ranked = (
-        select(
-            summary,
-            t.name.c.text.label("name"),
-            t.version.c.text.label("newest"),
-            func.row_number()
-            .over(partition_by=summary.c.name_id, order_by=(summary.c.present.desc(), summary.c.ref))
-            .label("rank"),
-        )
+    total = connection.execute(select(func.count()).select_from(tables).where(*conditions)).scalar_one()
+    statement = (
+        select(summary, t.name.c.text.label("name"), t.version.c.text.label("newest"))
         .select_from(tables)
         .where(*conditions)
-        .subquery("ranked")
+        .order_by(t.name.c.text)
+        .offset(offset)
     )
-    statement = select(ranked).where(ranked.c.rank == 1).order_by(ranked.c.name).offset(offset)
     if limit:
         statement = statement.limit(limit)
-    packages = tuple(
-        PackageSummary(
-            name=PackageName(row.name),
-            counts=Counts(row.present, row.mentioned, row.unstated),
-            versions=row.versions,
-            compilers=row.compilers,
-            systems=row.systems,
-            targets=row.targets,
-            newest_version=row.newest or "",
-        )
-        for row in connection.execute(statement)
-    )
+    packages = tuple(_package(row) for row in connection.execute(statement))
     return PackageList(ref=ref, stack=stack, prefix=prefix, total=total, packages=packages, offset=offset)
+
+
+def _package(row: Row[Any]) -> PackageSummary:
+    return PackageSummary(
+        name=PackageName(row.name),
+        counts=Counts(row.present, row.mentioned, row.unstated),
+        versions=row.versions,
+        compilers=row.compilers,
+        systems=row.systems,
+        targets=row.targets,
+        newest_version=row.newest or "",
+    )
 
 
 _RELEASE = re.compile(r"v\d")
@@ -208,7 +210,7 @@ def ref_stacks(connection: Connection) -> tuple[RefStacks, ...]:
             func.sum(summary.c.unstated, type_=Integer),
             func.sum(case((summary.c.present + summary.c.unstated > 0, 1), else_=0), type_=Integer),
         )
-        .where(summary.c.stack == "")
+        .where(summary.c.stack == "", summary.c.ref != "")
         .group_by(summary.c.ref)
     )
     counted = {

@@ -1,6 +1,6 @@
 """Which mirrors and sources the catalogue knows, what was read last of each, and how the last attempt ended."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,13 +11,14 @@ from cachescope.catalogue import schema as t
 from cachescope.catalogue.summaries import chunks, summarise_ref
 from cachescope.catalogue.times import from_stored, to_stored
 from cachescope.model.errors import NotInCatalogue, UserInputError
-from cachescope.model.identity import MirrorName, Ref, SourceName, Stack, ViewName
+from cachescope.model.identity import ROOT, MirrorName, PackageName, Ref, SourceName, Stack, ViewName
 from cachescope.model.mirror import Layout, Mirror, MirrorUrl
 from cachescope.model.record import Validator
 from cachescope.model.results import Attempt, AttemptOutcome, Counts, SourceStatus
 
 __all__ = [
     "KnownDocument",
+    "KnownPage",
     "KnownSource",
     "add_mirror",
     "counts_of",
@@ -25,19 +26,19 @@ __all__ = [
     "ensure_mirror",
     "ensure_source",
     "find_mirror",
+    "forget_page",
     "known_sources",
     "mirrors",
     "note_attempt",
     "note_failed_mirror",
     "note_probe",
     "page_documents",
-    "page_mirror",
-    "page_stacks",
+    "page_sources",
     "probed_at",
-    "register_all",
     "remember_document",
     "remove_mirror",
     "set_address",
+    "set_page_address",
     "source_statuses",
 ]
 
@@ -50,6 +51,8 @@ class KnownSource:
     layout: Layout
     view: ViewName | None
     counts: Counts
+    rejected: int
+    """Records of the last snapshot that could not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,15 @@ class KnownDocument:
     url: str
     validator: Validator
     digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPage:
+    """A published page that was read before, and of what it spoke then."""
+
+    ref: Ref
+    package: PackageName
+    document: KnownDocument
 
 
 def _mirror_is(name: MirrorName) -> tuple[ColumnElement[bool], ...]:
@@ -190,6 +202,7 @@ def known_sources(connection: Connection, name: MirrorName) -> Sequence[KnownSou
             layout=Layout(row.layout),
             view=ViewName(row.view) if row.view else None,
             counts=Counts(row.present, row.mentioned, row.unstated),
+            rejected=row.rejected,
         )
         for row in rows
     ]
@@ -212,42 +225,63 @@ def documents(connection: Connection, source_id: int) -> dict[str, KnownDocument
     }
 
 
-def page_documents(connection: Connection) -> dict[str, KnownDocument]:
-    """Return all published pages that were read, by their place."""
-    rows = connection.execute(
-        select(t.document)
+def page_documents(
+    connection: Connection, *, ref: Ref | None = None, url: str | None = None
+) -> dict[str, KnownPage]:
+    """Return the published pages that were read before, by their place: all, those of a ref, or the one at ``url``."""
+    statement = (
+        select(t.document, t.mirror.c.ref)
         .join(t.source, t.source.c.id == t.document.c.source_id)
+        .join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
         .where(t.source.c.layout == Layout.PAGES)
+        .order_by(t.document.c.url)
     )
+    if ref is not None:
+        statement = statement.where(t.mirror.c.ref == ref)
+    if url is not None:
+        statement = statement.where(t.document.c.url == url)
     return {
-        row.url: KnownDocument(
-            url=row.url, validator=Validator(row.etag, row.last_modified), digest=row.digest
+        row.url: KnownPage(
+            ref=Ref(row.ref),
+            package=PackageName(row.scope),
+            document=KnownDocument(
+                url=row.url, validator=Validator(row.etag, row.last_modified), digest=row.digest
+            ),
         )
-        for row in rows
+        for row in connection.execute(statement)
     }
 
 
-def page_mirror(connection: Connection, url: str) -> MirrorName | None:
-    """Return the mirror that the page at this place speaks of; None for a page that was never read."""
-    row = connection.execute(
-        select(t.mirror.c.ref, t.mirror.c.stack)
-        .join(t.source, t.source.c.mirror_id == t.mirror.c.id)
-        .join(t.document, t.document.c.source_id == t.source.c.id)
-        .where(t.document.c.url == url, t.source.c.layout == Layout.PAGES)
-        .limit(1)
-    ).one_or_none()
-    return MirrorName(Ref(row.ref), Stack(row.stack)) if row is not None else None
-
-
-def page_stacks(connection: Connection, ref: Ref) -> Sequence[Stack]:
-    """Return the stacks of a ref of which published pages speak."""
+def page_sources(connection: Connection, ref: Ref) -> dict[Stack, int]:
+    """Return the keys of the sources of a ref of which published pages speak, ``root`` first, then by stack."""
     rows = connection.execute(
-        select(t.mirror.c.stack)
+        select(t.mirror.c.stack, t.source.c.id)
         .join(t.source, t.source.c.mirror_id == t.mirror.c.id)
         .where(t.mirror.c.ref == ref, t.source.c.layout == Layout.PAGES)
-        .order_by(t.mirror.c.stack)
+        .order_by(t.mirror.c.stack != ROOT, t.mirror.c.stack)
     )
-    return [Stack(stack) for stack in rows.scalars()]
+    return {Stack(row.stack): int(row.id) for row in rows}
+
+
+def set_page_address(connection: Connection, source_id: int, url: MirrorUrl) -> None:
+    """Keep where the pages of a source were read: one page, or a folder."""
+    connection.execute(update(t.source).where(t.source.c.id == source_id).values(url=url.text))
+
+
+def forget_page(connection: Connection, page: KnownPage) -> None:
+    """Forget that a page was read, unless another one took its place since."""
+    sources = (
+        select(t.source.c.id)
+        .join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
+        .where(t.mirror.c.ref == page.ref, t.source.c.layout == Layout.PAGES)
+    )
+    connection.execute(
+        delete(t.document).where(
+            t.document.c.source_id.in_(sources),
+            t.document.c.scope == page.package,
+            t.document.c.url == page.document.url,
+        )
+    )
 
 
 def remember_document(
@@ -344,9 +378,3 @@ def _status(row: Row[Any]) -> SourceStatus:
 
 def _url(text: str | None) -> MirrorUrl | None:
     return MirrorUrl(text) if text else None
-
-
-def register_all(connection: Connection, found: Iterable[tuple[MirrorName, MirrorUrl]]) -> tuple[int, int]:
-    """Register many mirrors; returns how many are new and how many stood there already."""
-    added = [add_mirror(connection, name, url) for name, url in found]
-    return sum(added), len(added) - sum(added)

@@ -258,7 +258,7 @@ presence = Table(
 package_summary = Table(
     "package_summary",
     metadata,
-    Column("ref", Text, primary_key=True),
+    Column("ref", Text, primary_key=True, comment="empty for the whole catalogue"),
     Column("stack", Text, primary_key=True, comment="empty for the whole ref"),
     Column("name_id", Integer, primary_key=True, autoincrement=False),
     Column("present", Integer, nullable=False),

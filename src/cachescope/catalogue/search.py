@@ -1,5 +1,7 @@
 """The read side: specs that match a query in Spack's language, or a pattern of names; and specs by their hash."""
 
+import re
+
 from sqlalchemy import Connection, func, select
 
 from cachescope.catalogue import schema as t
@@ -14,10 +16,12 @@ from cachescope.model.identity import parse_hash_prefix
 from cachescope.model.results import NoMatch, SearchResult, SpecSummary
 from cachescope.query.grammar import parse_query
 from cachescope.query.matching import warnings
+from cachescope.query.spec_query import NodeQuery, SpecQuery
 
 __all__ = ["resolve_hash", "search"]
 
 _LISTED = 10
+_PASTED_HASH = re.compile(r"[a-z2-7]{7,32}")
 
 
 def search(
@@ -39,6 +43,10 @@ def search(
     if sort not in SORTS:
         raise UserInputError(f"{sort!r} is no order", hint=f"known are {', '.join(SORTS)}")
     parsed = None if is_glob(asked) else parse_query(asked)
+    notes: list[str] = []
+    if _PASTED_HASH.fullmatch(asked) and (meant := _hash_meant(connection, asked)) is not None:
+        parsed = meant
+        notes.append(f"there is no package {asked}; taken for the hash /{asked}")
     found = find(connection, parsed if parsed is not None else asked, scope, mentioned=mentioned)
     total = matching = found.total(connection)
     specs: list[SpecSummary] = []
@@ -59,9 +67,21 @@ def search(
         query=asked,
         total=total,
         specs=tuple(specs),
-        warnings=warnings(parsed, read_universe(connection, ())) if parsed is not None else (),
+        warnings=(*notes, *(warnings(parsed, read_universe(connection, ())) if parsed is not None else ())),
         no_match=no_match,
     )
+
+
+def _hash_meant(connection: Connection, text: str) -> SpecQuery | None:
+    """Return the query by hash, for a pasted hash without its slash: no package is called so, and a hash begins so."""
+    if connection.execute(select(t.name.c.id).where(t.name.c.text == text)).first() is not None:
+        return None
+    if (
+        connection.execute(select(t.spec.c.id).where(hash_starts_with(t.spec.c.hash, text)).limit(1)).first()
+        is None
+    ):
+        return None
+    return SpecQuery(node=NodeQuery(hash=text))
 
 
 def resolve_hash(connection: Connection, text_: str) -> int:

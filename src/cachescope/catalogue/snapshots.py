@@ -16,7 +16,7 @@ from cachescope.catalogue.summaries import chunks, summarise
 from cachescope.catalogue.times import to_stored
 from cachescope.model.errors import MalformedDocument, MalformedRecord
 from cachescope.model.identity import DagHash, MirrorName
-from cachescope.model.record import Presence, SpecRecords
+from cachescope.model.record import Presence, SpecRecords, Verdict
 from cachescope.model.results import Counts
 
 __all__ = ["SnapshotChange", "SnapshotWriter"]
@@ -66,7 +66,7 @@ class SnapshotWriter:
         try:
             with self._connection.begin_nested():
                 return self._replace(mirror, source_id, records, digest, scope, strict=strict)
-        except BaseException:
+        except MalformedDocument:
             # Keys that were given out since the savepoint are free again.
             self._specs = SpecWriter(self._connection)
             raise
@@ -96,6 +96,9 @@ class SnapshotWriter:
             # A page has nothing to say of this stack, and never had.
             return SnapshotChange(added=0, gone=0, changed=0, rejected=(), warnings=())
         new_here = [one for one in incoming if one not in current]
+        if scope and new_here:
+            elsewhere = self._told_elsewhere(source_id, new_here)
+            new_here = [one for one in new_here if one not in elsewhere]
         keys, unreadable = self._keys(records, new_here, current)
         rejected = [*records.rejected, *unreadable]
         _refuse(rejected, strict=strict, readable=len(keys) + len(incoming) - len(new_here))
@@ -134,15 +137,31 @@ class SnapshotWriter:
         )
 
     def _current(self, source_id: int, scope: str) -> dict[DagHash, tuple[int, int]]:
+        """Return what stands now: of the whole source, or what the snapshots of one page of it opened."""
         statement = (
             select(t.spec.c.hash, t.presence.c.spec_id, t.presence.c.state)
             .join(t.spec, t.spec.c.id == t.presence.c.spec_id)
             .where(t.presence.c.source_id == source_id, t.presence.c.until.is_(None))
         )
         if scope:
-            name_id = select(t.name.c.id).where(t.name.c.text == scope).scalar_subquery()
-            statement = statement.where(t.spec.c.name_id == name_id)
+            statement = statement.join(t.snapshot, t.snapshot.c.id == t.presence.c.since).where(
+                t.snapshot.c.scope == scope
+            )
         return {dag_hash: (key, state) for dag_hash, key, state in self._connection.execute(statement)}
+
+    def _told_elsewhere(self, source_id: int, hashes: Sequence[DagHash]) -> frozenset[DagHash]:
+        """Return those that another page of the same source tells already: a spec stands once in a source."""
+        found: set[DagHash] = set()
+        for some in chunks(hashes):
+            rows = self._connection.execute(
+                select(t.spec.c.hash)
+                .join(t.presence, t.presence.c.spec_id == t.spec.c.id)
+                .where(
+                    t.spec.c.hash.in_(some), t.presence.c.source_id == source_id, t.presence.c.until.is_(None)
+                )
+            )
+            found.update(map(DagHash, rows.scalars()))
+        return frozenset(found)
 
     def _keys(
         self, records: SpecRecords, new_here: Sequence[DagHash], current: dict[DagHash, tuple[int, int]]
@@ -150,12 +169,17 @@ class SnapshotWriter:
         """Return the keys of the records that are new to this source, writing those the catalogue lacks."""
         level = Knowledge.PAGE if records.header.version is None else Knowledge.RECORD
         found = self._specs.find(new_here)
-        keys = {one: key for one, (key, knowledge) in found.items() if knowledge >= level}
-        wanted = [one for one in new_here if one not in keys]
-        known = {one: key for one, (key, _) in found.items()} | {
-            one: key for one, (key, _) in current.items()
-        }
-        written, rejected = self._specs.write(records, wanted, known, self._progress)
+        keys = {one: standing.key for one, standing in found.items() if standing.knowledge >= level}
+        # A record that does not recompute may have come from a mirror that lies: a better one takes its place.
+        doubted = frozenset(
+            one for one in keys if level is Knowledge.RECORD and found[one].verdict != Verdict.VERIFIED
+        )
+        wanted = [one for one in new_here if one not in keys or one in doubted]
+        known = {one: standing.key for one, standing in found.items()}
+        known.update({one: key for one, (key, _) in current.items()})
+        written, rejected = self._specs.write(
+            records, wanted, known, doubted=doubted, progress=self._progress
+        )
         keys.update(written)
         return keys, rejected
 

@@ -18,10 +18,10 @@ from cachescope.catalogue.originals import RecordCompressor
 from cachescope.catalogue.summaries import chunks
 from cachescope.model.errors import MalformedRecord
 from cachescope.model.identity import DagHash
-from cachescope.model.record import SpecRecords, Verification
+from cachescope.model.record import SpecRecords, Verdict, Verification
 from cachescope.model.spec import ConcreteSpec
 
-__all__ = ["Knowledge", "SpecWriter"]
+__all__ = ["Knowledge", "SpecWriter", "Standing"]
 
 _BATCH = 2000
 
@@ -44,17 +44,17 @@ class SpecWriter:
         self._next = int(connection.execute(select(func.max(t.spec.c.id))).scalar() or 0) + 1
         self._was_empty = self._next == 1
 
-    def find(self, hashes: Sequence[DagHash]) -> dict[DagHash, tuple[int, Knowledge]]:
-        """Return key and knowledge of those hashes that the catalogue has."""
+    def find(self, hashes: Sequence[DagHash]) -> dict[DagHash, "Standing"]:
+        """Return what stands of those hashes that the catalogue has."""
         if self._was_empty and self._next == 1:
             return {}
-        found: dict[DagHash, tuple[int, Knowledge]] = {}
-        columns = (t.spec.c.hash, t.spec.c.id, t.spec.c.knowledge)
+        found: dict[DagHash, Standing] = {}
+        columns = (t.spec.c.hash, t.spec.c.id, t.spec.c.knowledge, t.spec.c.verdict)
         for some in chunks(hashes):
-            for dag_hash, key, knowledge in self._connection.execute(
+            for dag_hash, *standing in self._connection.execute(
                 select(*columns).where(t.spec.c.hash.in_(some))
             ):
-                found[dag_hash] = (key, Knowledge(knowledge))
+                found[dag_hash] = Standing(*standing)
         return found
 
     def write(
@@ -62,14 +62,15 @@ class SpecWriter:
         records: SpecRecords,
         wanted: Sequence[DagHash],
         known: Mapping[DagHash, int],
+        *,
+        doubted: frozenset[DagHash] = frozenset(),
         progress: Callable[[int, int], None] | None = None,
     ) -> tuple[dict[DagHash, int], list[MalformedRecord]]:
-        """Decode and write the wanted records.
+        """Decode and write the wanted records; ``known`` has the keys of specs that were found before.
 
-        ``known`` has the keys of specs that were found before,
-        ``progress`` is told how many of how many are done.
-
-        Returns the keys of all specs that were written, and the records that could not be read.
+        A ``doubted`` spec stands with a record that did not recompute: only one that does replaces it. ``progress`` is
+        told how many of how many are done. Returns the keys of all specs that were read, and the records that could
+        not be.
         """
         level = Knowledge.PAGE if records.header.version is None else Knowledge.RECORD
         batch = _Keys(known, self._next)
@@ -87,7 +88,8 @@ class SpecWriter:
             self._interned.load(specs)
             for spec in specs:
                 written[spec.hash] = batch.key(spec.hash, spec.name)
-            rows = self._rows(decoded, batch, level)
+            better = [one for one in decoded if one.spec.hash not in doubted or one.is_verified]
+            rows = self._rows(better, batch, level)
             self._interned.flush()
             self._store(rows)
             if progress is not None:
@@ -108,7 +110,7 @@ class SpecWriter:
             if edge.hash not in batch.ids and edge.hash not in expected
         }
         if missing:
-            batch.ids.update({dag_hash: key for dag_hash, (key, _) in self.find(sorted(missing)).items()})
+            batch.ids.update({one: standing.key for one, standing in self.find(sorted(missing)).items()})
 
     def _rows(self, decoded: Sequence["_Decoded"], batch: "_Keys", level: Knowledge) -> "_Rows":
         interned = self._interned
@@ -155,12 +157,13 @@ class SpecWriter:
         bulk_insert(self._connection, t.spec_record, self._originals.rows(rows.keys, rows.originals))
 
     def _upgrade(self, rows: Sequence[tuple[object, ...]]) -> None:
-        """Fill in specs that stood with less knowledge; what a page said of them gives way to the record."""
+        """Fill in specs that stood with less knowledge; what a page or a worse record said of them gives way."""
         if not rows:
             return
         keys = [row[0] for row in rows]
         for some in chunks(keys):
             self._connection.execute(delete(t.spec_record).where(t.spec_record.c.spec_id.in_(some)))
+            self._connection.execute(delete(t.edge).where(t.edge.c.parent_id.in_(some)))
         columns = [column for column in t.spec.columns if column.name != "id"]
         statement = (
             update(t.spec)
@@ -195,10 +198,23 @@ class SpecWriter:
         bulk_insert(self._connection, t.spec, rows)
 
 
+class Standing(NamedTuple):
+    """What the catalogue has of a spec."""
+
+    key: int
+    knowledge: int
+    verdict: int | None
+    """None where there is no record to recompute."""
+
+
 class _Decoded(NamedTuple):
     spec: ConcreteSpec
     verification: Verification | None
     original: bytes
+
+    @property
+    def is_verified(self) -> bool:
+        return self.verification is not None and self.verification.verdict is Verdict.VERIFIED
 
 
 def _decode(records: SpecRecords, hashes: Iterable[DagHash]) -> tuple[list[_Decoded], list[MalformedRecord]]:

@@ -25,7 +25,7 @@ from cachescope.catalogue import schema as t
 from cachescope.model.identity import MirrorName, Ref
 from cachescope.model.record import Presence
 
-__all__ = ["CHUNK", "chunks", "summarise", "summarise_ref"]
+__all__ = ["CHUNK", "chunks", "package_counts", "summarise", "summarise_ref"]
 
 CHUNK = 500
 """How many keys one statement lists; below the limits of every database."""
@@ -42,56 +42,69 @@ def chunks(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
 
 
 def summarise(connection: Connection, mirror: MirrorName, names: Sequence[int]) -> None:
-    """Count these packages anew, for the mirror and for its ref."""
-    alone = _is_only_mirror(connection, mirror)
+    """Count these packages anew: for the mirror, for its ref, and for the whole catalogue."""
+    mirrors, refs = _how_many(connection, mirror.ref)
     for some in _name_groups(names):
         _replace(connection, mirror.ref, mirror.stack, some)
-        if not alone:
+        if mirrors > 1:
             _replace(connection, mirror.ref, "", some)
-    if alone:
-        _copy_to_ref(connection, mirror)
+        if refs > 1:
+            _replace(connection, "", "", some)
+    # Of a ref with one mirror, the figures of the mirror are those of the ref; likewise of a catalogue with one ref.
+    if mirrors == 1:
+        _copy(connection, (mirror.ref, mirror.stack), (mirror.ref, ""))
+    if refs == 1:
+        _copy(connection, (mirror.ref, ""), ("", ""))
 
 
 def summarise_ref(connection: Connection, ref: Ref) -> None:
-    """Count all packages of a ref anew, after a mirror of it was removed."""
+    """Count all packages of a ref and of the catalogue anew, after a mirror was removed."""
     _replace(connection, ref, "", None)
+    _replace(connection, "", "", None)
 
 
 def _name_groups(names: Sequence[int]) -> Iterator[Sequence[int] | None]:
     return iter([None]) if len(names) > _MANY_NAMES else chunks(names)
 
 
-def _is_only_mirror(connection: Connection, mirror: MirrorName) -> bool:
-    count = connection.execute(
-        select(func.count()).select_from(t.mirror).where(t.mirror.c.ref == mirror.ref)
-    ).scalar()
-    return count == 1
+def _how_many(connection: Connection, ref: Ref) -> tuple[int, int]:
+    """Return the number of mirrors of a ref, and of refs."""
+    of_ref = case((t.mirror.c.ref == ref, 1), else_=0)
+    mirrors, refs = connection.execute(
+        select(func.sum(of_ref, type_=Integer), func.count(distinct(t.mirror.c.ref)))
+    ).one()
+    return int(mirrors or 0), int(refs)
 
 
-def _copy_to_ref(connection: Connection, mirror: MirrorName) -> None:
-    """Of a ref with one mirror, the figures of the mirror are those of the ref."""
+def _copy(connection: Connection, source: tuple[str, str], scope: tuple[str, str]) -> None:
     summary = t.package_summary
-    connection.execute(delete(summary).where(summary.c.ref == mirror.ref, summary.c.stack == ""))
-    copied = [literal("").label("stack") if column.name == "stack" else column for column in summary.c]
+    connection.execute(delete(summary).where(summary.c.ref == scope[0], summary.c.stack == scope[1]))
+    constants = {"ref": literal(scope[0]).label("ref"), "stack": literal(scope[1]).label("stack")}
+    copied = [constants.get(column.name, column) for column in summary.c]
     connection.execute(
         insert(summary).from_select(
             list(summary.c.keys()),
-            select(*copied).where(summary.c.ref == mirror.ref, summary.c.stack == mirror.stack),
+            select(*copied).where(summary.c.ref == source[0], summary.c.stack == source[1]),
         )
     )
 
 
-def _replace(connection: Connection, ref: Ref, stack: str, names: Sequence[int] | None) -> None:
+def _replace(connection: Connection, ref: str, stack: str, names: Sequence[int] | None) -> None:
     summary = t.package_summary
     scope = [summary.c.ref == ref, summary.c.stack == stack]
     if names is not None:
         scope.append(summary.c.name_id.in_(names))
     connection.execute(delete(summary).where(*scope))
-    connection.execute(insert(summary).from_select(list(summary.c.keys()), _counts(ref, stack, names)))
+    connection.execute(insert(summary).from_select(list(summary.c.keys()), package_counts(ref, stack, names)))
 
 
-def _counts(ref: Ref, stack: str, names: Sequence[int] | None) -> Select[tuple[object, ...]]:
-    scope: list[ColumnElement[bool]] = [t.mirror.c.ref == ref, t.presence.c.until.is_(None)]
+def package_counts(
+    ref: str, stack: str, names: Sequence[int] | None
+) -> Select[tuple[object, ...]]:  # one statement
+    """Return the rows of ``package_summary`` for a scope: a mirror, a stack of all refs, a ref, or (both empty) all."""
+    scope: list[ColumnElement[bool]] = [t.presence.c.until.is_(None)]
+    if ref:
+        scope.append(t.mirror.c.ref == ref)
     if stack:
         scope.append(t.mirror.c.stack == stack)
     if names is not None:

@@ -12,7 +12,7 @@ import click
 from cachescope import __version__
 from cachescope.cli import exporting, mirrors, reading, searching, serving, syncing
 from cachescope.cli.context import Context, ReaderGone, error_console
-from cachescope.model.errors import CachescopeError
+from cachescope.model.errors import CachescopeError, UserInputError
 
 __all__ = ["app", "run"]
 
@@ -86,6 +86,8 @@ def _guarded(arguments: list[str]) -> int:  # noqa: PLR0911 - one row for each w
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
+        if "--json" in arguments:
+            _write_error(UserInputError(error.format_message(), hint="see cachescope --help"))
         error.show()
         return error.exit_code
     except (ReaderGone, BrokenPipeError):
@@ -97,12 +99,18 @@ def _guarded(arguments: list[str]) -> int:  # noqa: PLR0911 - one row for each w
     return result if isinstance(result, int) else 0
 
 
+def _write_error(error: CachescopeError) -> None:
+    from cachescope.present import to_json
+
+    sys.stdout.buffer.write(to_json.render_error(error))
+    sys.stdout.flush()
+
+
 def _failed(error: CachescopeError, *, as_json: bool) -> int:
-    from cachescope.present import to_json, to_text
+    from cachescope.present import to_text
 
     if as_json:
-        sys.stdout.buffer.write(to_json.render_error(error))
-        sys.stdout.flush()
+        _write_error(error)
     to_text.error(error_console(), error)
     return error.exit_code
 

@@ -1,19 +1,20 @@
 """``sync``: reads mirrors and published pages into the catalogue."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cachescope.cli.context import Context, console, error_console, write_bytes
+from cachescope.cli.context import Context, console, error_console, say, write_bytes
 from cachescope.cli.options import as_json as json_option
-from cachescope.model.errors import CachescopeError, UserInputError
+from cachescope.model.errors import CachescopeError, NotInCatalogue, UserInputError
 from cachescope.model.identity import MirrorName, SourceName, parse_source_name
 from cachescope.model.mirror import MirrorUrl
-from cachescope.model.results import SourceOutcome, SyncReport
+from cachescope.model.results import Attempt, AttemptOutcome, SourceOutcome, SyncReport
 
 if TYPE_CHECKING:
     from cachescope.compose import Writing
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["sync"]
 
 _PUBLIC_REF = re.compile(r"develop(-\d{4}-\d{2}-\d{2})?|v\d+\.\d+(\.\d+)?")
-_Step = Callable[[], Sequence[SourceOutcome]]
 
 
 @click.command()
@@ -64,24 +64,45 @@ def sync(
     hints: list[str] = []
     outcomes: list[SourceOutcome] = []
     with compose.writing(context.settings()) as tools, sync_progress(error_console()) as progress:
-        refresher = tools.refresher(progress, probe=probe, strict=strict, allow_empty=allow_empty)
-        pages = tools.page_reader(progress, strict=strict)
-        for step in _steps(
-            tools=tools, refresher=refresher, pages=pages, targets=targets, name=name, hints=hints
-        ):
-            outcomes.extend(step())
-            if not keep_going and any(one.error is not None for one in outcomes):
+        plan = _Plan(
+            tools=tools,
+            refresher=tools.refresher(progress, probe=probe, strict=strict, allow_empty=allow_empty),
+            pages=tools.page_reader(progress, strict=strict),
+            hints=hints,
+        )
+        # All targets are understood before the first one is read.
+        for step in plan.steps(targets, name):
+            done = _done(step)
+            outcomes.extend(done)
+            if not as_json:
+                _print(done)
+            if not keep_going and any(one.error is not None for one in done):
                 break
-    report = SyncReport(tuple(outcomes), (*hints, *_remedies(outcomes)))
+    hints.extend(_remedies(outcomes))
     if as_json:
         from cachescope.present import to_json
 
-        write_bytes(to_json.render_sync(report))
+        write_bytes(to_json.render_sync(SyncReport(tuple(outcomes), tuple(hints))))
     else:
-        from cachescope.present import to_text
-
-        to_text.sync_report(console(), report)
+        for hint in hints:
+            say(hint)
     return _exit_code(outcomes)
+
+
+def _done(step: "_Step") -> Sequence[SourceOutcome]:
+    """Take one step; what is wrong with its target alone does not keep the others from being read."""
+    try:
+        return step.read()
+    except (NotInCatalogue, UserInputError) as error:
+        attempt = Attempt(None, AttemptOutcome.FAILED, str(error))
+        return [SourceOutcome(name=step.target, layout=None, attempt=attempt, error=error)]
+
+
+def _print(outcomes: Sequence[SourceOutcome]) -> None:
+    from cachescope.present import to_text
+
+    for outcome in outcomes:
+        to_text.sync_outcome(console(), outcome)
 
 
 def _remedies(outcomes: Sequence[SourceOutcome]) -> Sequence[str]:
@@ -96,68 +117,92 @@ def _exit_code(outcomes: Sequence[SourceOutcome]) -> int:
     return max(codes, default=0)
 
 
-def _steps(
-    *,
-    tools: "Writing",
-    refresher: "Refresher",
-    pages: "PageReader",
-    targets: Sequence[str],
-    name: str | None,
-    hints: list[str],
-) -> Iterator[_Step]:
-    if targets:
-        for target in targets:
-            yield _step_for(refresher, pages, target, name, hints)
-        return
-    from cachescope.catalogue import registry
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One target, understood."""
 
-    with tools.catalogue.reading() as connection:
-        known = [mirror.name for mirror in registry.mirrors(connection) if mirror.url is not None]
-    addresses = pages.known_pages()
-    if not known and not addresses:
-        raise UserInputError(
-            "no mirror is registered yet",
-            hint="cachescope add NAME URL, or at once: cachescope sync URL --as NAME",
-        )
-    for mirror in known:
-        yield partial(refresher.refresh, mirror)
-    for url in addresses:
-        yield partial(pages.read_page, url)
+    target: SourceName | MirrorUrl
+    read: Callable[[], Sequence[SourceOutcome]]
 
 
-def _step_for(
-    refresher: "Refresher", pages: "PageReader", target: str, name: str | None, hints: list[str]
-) -> _Step:
-    from cachescope import compose
-    from cachescope.jobs.published_pages import is_page_address
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """From what was typed to what is read."""
 
-    if not _is_address(target):
+    tools: "Writing"
+    refresher: "Refresher"
+    pages: "PageReader"
+    hints: list[str]
+
+    def steps(self, targets: Sequence[str], name: str | None) -> Sequence[_Step]:
+        """Understand all targets; without one, everything that is known. Raises ``UserInputError``."""
+        if targets:
+            return [
+                self._address(one, name) if _is_address(one) else self._named(one, name) for one in targets
+            ]
+        from cachescope.catalogue import registry
+
+        with self.tools.catalogue.reading() as connection:
+            mirrors = [mirror.name for mirror in registry.mirrors(connection) if mirror.url is not None]
+        steps = [_Step(SourceName(mirror), partial(self.refresher.refresh, mirror)) for mirror in mirrors]
+        addresses = self.pages.known_pages()
+        if addresses:
+            steps.append(_Step(addresses[0], self.pages.read_known))
+        if not steps:
+            raise UserInputError(
+                "no mirror is registered yet",
+                hint="cachescope add NAME URL, or at once: cachescope sync URL --as NAME",
+            )
+        return steps
+
+    def _named(self, target: str, name: str | None) -> _Step:
+        from cachescope.catalogue import registry
+
         source = parse_source_name(target)
         if name is not None:
             raise UserInputError(
                 f"{target} is the name of a mirror, not an address", hint="--as goes with an address"
             )
-        return lambda: refresher.refresh(source.mirror, view=source.view)
-    url = compose.parse_url(target)
-    if is_page_address(target):
-        return lambda: pages.read_page(url)
-    if name is None and refresher.has_no_index(url) and pages.holds_pages(url):
-        return lambda: pages.read_folder(url)
-    chosen = parse_source_name(name) if name is not None else SourceName(_guessed_name(url))
-    return lambda: _refresh_address(refresher, chosen, url, hints)
+        with self.tools.catalogue.reading() as connection:
+            mirror = registry.find_mirror(connection, source.mirror)
+        if mirror is not None and mirror.url is None:
+            return _Step(source, partial(self.pages.read_known, source.mirror))
+        return _Step(source, partial(self.refresher.refresh, source.mirror, view=source.view))
 
+    def _address(self, target: str, name: str | None) -> _Step:
+        from cachescope import compose
+        from cachescope.catalogue import registry
+        from cachescope.jobs.published_pages import is_page_address
 
-def _refresh_address(
-    refresher: "Refresher", source: SourceName, url: MirrorUrl, hints: list[str]
-) -> Sequence[SourceOutcome]:
-    outcomes = refresher.refresh_at(source.mirror, url, view=source.view)
-    views = refresher.views(source.mirror) if source.view is None else ()
-    if views:
-        listed = ", ".join(views)
-        hints.append(
-            f"{source.mirror} has views too ({listed}); read one with: cachescope sync {source.mirror}@{views[0]}"
+        url = compose.parse_url(target)
+        if is_page_address(target):
+            return _Step(url, partial(self.pages.read_page, url))
+        if name is not None:
+            return _Step(url, partial(self._read_mirror, parse_source_name(name), url))
+        if self.refresher.has_no_index(url) and self.pages.holds_pages(url):
+            return _Step(url, partial(self.pages.read_folder, url))
+        with self.tools.catalogue.reading() as connection:
+            known = [mirror.name for mirror in registry.mirrors(connection) if mirror.url == url]
+        return _Step(
+            url, partial(self._read_mirror, SourceName(known[0] if known else _guessed_name(url)), url)
         )
-    return outcomes
+
+    def _read_mirror(self, source: SourceName, url: MirrorUrl) -> Sequence[SourceOutcome]:
+        from cachescope.catalogue import registry
+
+        with self.tools.catalogue.reading() as connection:
+            is_new = registry.find_mirror(connection, source.mirror) is None
+        outcomes = self.refresher.refresh_at(source.mirror, url, view=source.view)
+        if is_new and all(one.error is not None for one in outcomes):
+            self.hints.append(
+                f"kept as {source.mirror}, to be tried again; 'cachescope remove {source.mirror}' forgets it"
+            )
+        elif source.view is None and (views := self.refresher.views(source.mirror)):
+            self.hints.append(
+                f"{source.mirror} has views too ({', '.join(views)}); "
+                f"read one with: cachescope sync {source.mirror}@{views[0]}"
+            )
+        return outcomes
 
 
 def _is_address(text: str) -> bool:

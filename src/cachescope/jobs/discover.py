@@ -68,7 +68,7 @@ def discover(
         for name, text in index.mirrors.items()
         if fnmatchcase(name.ref, ref) and fnmatchcase(name.stack, stack)
     }
-    if not chosen and not index.skipped:
+    if not chosen:
         refs = ", ".join(sorted({name.ref for name in index.mirrors})[:10])
         raise NotInCatalogue(
             "the bucket has no such ref and stack" if index.mirrors else "the bucket lists no mirrors",

@@ -204,12 +204,24 @@ class Refresher:
         return mirror.url, readings
 
     def _read(self, reader: IndexReader, readings: Iterable[_Reading]) -> None:
+        unreachable: MirrorUnavailable | None = None
         for reading in readings:
+            if unreachable is not None:
+                # Each further question would wait as long for the same answer.
+                reading.result = unreachable if reading.known is not None else Absent()
+                continue
             progress = partial(self._progress.reading, str(reading.name))
+            known = reading.document
+            if self._options.strict and reading.known is not None and reading.known.rejected:
+                known = None  # the former snapshot would not have passed
             try:
-                reading.result = reader.read(reading.location, reading.document, progress)
+                reading.result = reader.read(reading.location, known, progress)
                 self._refuse_emptied(reading)
-            except (MirrorUnavailable, MalformedDocument) as error:
+            except AccessDenied as error:
+                reading.result = error
+            except MirrorUnavailable as error:
+                reading.result = unreachable = error
+            except MalformedDocument as error:
                 reading.result = error
 
     def _refuse_emptied(self, reading: _Reading) -> None:
@@ -235,6 +247,12 @@ class Refresher:
         ):
             readings[0].result = _no_index(url, readings)
         with self._catalogue.writing() as connection:
+            if registry.find_mirror(connection, name) is None:
+                raise NotInCatalogue(
+                    f"{name} was removed while it was read", hint=f"cachescope add {name} URL"
+                )
+            if any(isinstance(reading.result, IndexRead | Same) for reading in readings):
+                registry.note_failed_mirror(connection, name, None)
             writer = SnapshotWriter(connection, now=now, progress=partial(self._progress.writing, str(name)))
             written = [self._write_one(connection, writer, reading, now) for reading in readings]
             changed = writer.finish()
@@ -280,20 +298,17 @@ class Refresher:
             registry.note_failed_mirror(connection, reading.name.mirror, outcome.attempt)
             return -1, outcome
         source_id = registry.ensure_source(connection, reading.name, reading.location.layout)
-        if isinstance(result, IndexRead | Same):
-            document = reading.document
+        if isinstance(result, IndexRead):
             registry.remember_document(
                 connection,
                 source_id,
                 "",
                 url=reading.location.path,
                 validator=result.validator,
-                digest=result.digest
-                if isinstance(result, IndexRead)
-                else document.digest
-                if document is not None
-                else "",
+                digest=result.digest,
             )
+        elif isinstance(result, Same):
+            _remember_validator(connection, source_id, reading, result)
         registry.note_attempt(connection, source_id, outcome.attempt)
         return source_id, outcome
 
@@ -347,6 +362,20 @@ def _collector_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _remember_validator(connection: Connection, source_id: int, reading: _Reading, same: Same) -> None:
+    """Keep what to ask with next time, unless another sync has written another index meanwhile."""
+    standing = registry.documents(connection, source_id).get("")
+    if standing is not None and reading.document is not None and standing.digest == reading.document.digest:
+        registry.remember_document(
+            connection,
+            source_id,
+            "",
+            url=reading.location.path,
+            validator=same.validator,
+            digest=standing.digest,
+        )
 
 
 def _no_index(url: MirrorUrl, readings: Sequence[_Reading]) -> MirrorUnavailable:

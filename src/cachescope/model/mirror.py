@@ -1,6 +1,7 @@
 """Mirrors: where they are and how their paths are arranged."""
 
 import enum
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,9 +120,12 @@ def parse_mirror_url(text: str, *, cwd: Path) -> MirrorUrl:
 
 
 def _folder(path: str, text: str, cwd: Path) -> MirrorUrl:
+    if "\0" in path:
+        raise UserInputError("this is not the path of a folder: it holds a NUL", where=repr(text))
     try:
-        return MirrorUrl("file://" + str((cwd / Path(path).expanduser()).resolve()))
-    except (ValueError, RuntimeError, OSError) as error:  # a NUL, no such user, a loop of links
+        # Links are kept: '/mirrors/current' means what it points to when it is read, not when it was registered.
+        return MirrorUrl("file://" + os.path.abspath(cwd / Path(path).expanduser()))  # noqa: PTH100 - resolve() follows links
+    except (ValueError, RuntimeError, OSError) as error:  # a NUL, no such user
         raise UserInputError(f"this is not the path of a folder: {error}", where=text) from error
 
 

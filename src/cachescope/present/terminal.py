@@ -14,13 +14,15 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["cell", "new_table", "room", "say"]
+__all__ = ["cell", "new_table", "room", "say", "write_aligned"]
 
 _UNBOUNDED = 100_000
 """Columns where nothing is to be wrapped."""
 
 _ROOMY = 150
 """Columns from which on a terminal, too, shows one row on one line."""
+
+_LINES_AT_ONCE = 500
 
 _WHOLE = {"Hash", "Cache", "Package"}
 """Columns that are never wrapped, on no terminal: they are copied from."""
@@ -65,3 +67,15 @@ def new_table(*columns: str, numbers: Sequence[int] = ()) -> "Table":
         justify: Literal["left", "right"] = "right" if is_number else "left"
         table.add_column(cell(name), justify=justify, no_wrap=is_number or name in _WHOLE, overflow="fold")
     return table
+
+
+def write_aligned(console: "Console", rows: Sequence[Sequence[str]]) -> None:
+    """Write rows in aligned columns, for output that is no terminal: no colour, no wrapping, one line a row."""
+    shown = [[plain(text) for text in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    lines = [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in shown
+    ]
+    for start in range(0, len(lines), _LINES_AT_ONCE):
+        console.out("\n".join(lines[start : start + _LINES_AT_ONCE]), highlight=False)

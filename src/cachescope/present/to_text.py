@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cachescope.model.errors import CachescopeError, QuerySyntaxError
+from cachescope.model.record import Presence
 from cachescope.model.results import (
     AttemptOutcome,
     Counts,
@@ -18,6 +19,7 @@ from cachescope.model.results import (
     Place,
     RefStacks,
     SearchResult,
+    SourceOutcome,
     SourceStatus,
     SpecReport,
     SpecSummary,
@@ -28,7 +30,7 @@ from cachescope.present import wording
 from cachescope.present.dependency_tree import TreeRow, dependency_trees
 from cachescope.present.package_page import chief_differences, compiler_shown, separation
 from cachescope.present.spec_page import DEPENDENTS_SHOWN, headline, verdict_reason, verdict_words
-from cachescope.present.terminal import cell, new_table, room, say
+from cachescope.present.terminal import cell, new_table, room, say, write_aligned
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -185,26 +187,31 @@ def sync_report(console: "Console", report: SyncReport) -> None:
     if not report.outcomes:
         say(console, NO_CACHES)
     for one in report.outcomes:
-        attempt = one.attempt
-        line = f"{one.name}: {attempt.outcome}"
-        if attempt.outcome == AttemptOutcome.FAILED:
-            say(console, f"{line}: {attempt.reason or wording.NOT_RECORDED}", bold=True)
-            continue
-        figures = [wording.count(one.counts.present, "spec") + " present"]
-        figures += [f"{wording.count(one.counts.mentioned)} mentioned"] if one.counts.mentioned else []
-        figures += [f"{wording.count(one.counts.unstated)} unstated"] if one.counts.unstated else []
-        changes = [
-            f"{wording.count(number)} {word}"
-            for number, word in ((one.added, "new"), (one.gone, "gone"), (one.changed, "changed"))
-            if number
-        ]
-        say(console, f"{line}: {', '.join(figures)}" + (f" ({', '.join(changes)})" if changes else ""))
-        for warning in one.warnings:
-            say(console, f"  warning: {warning}")
-        for rejected in one.rejected:
-            say(console, f"  record not read: {rejected}")
+        sync_outcome(console, one)
     for hint in report.hints:
         say(console, hint)
+
+
+def sync_outcome(console: "Console", one: SourceOutcome) -> None:
+    """Print what a sync did to one source."""
+    attempt = one.attempt
+    line = f"{one.name}: {attempt.outcome}"
+    if attempt.outcome == AttemptOutcome.FAILED:
+        say(console, f"{line}: {attempt.reason or wording.NOT_RECORDED}", bold=True)
+        return
+    figures = [wording.count(one.counts.present, "spec") + " present"]
+    figures += [f"{wording.count(one.counts.mentioned)} mentioned"] if one.counts.mentioned else []
+    figures += [f"{wording.count(one.counts.unstated)} unstated"] if one.counts.unstated else []
+    changes = [
+        f"{wording.count(number)} {word}"
+        for number, word in ((one.added, "new"), (one.gone, "gone"), (one.changed, "changed"))
+        if number
+    ]
+    say(console, f"{line}: {', '.join(figures)}" + (f" ({', '.join(changes)})" if changes else ""))
+    for warning in one.warnings:
+        say(console, f"  warning: {warning}")
+    for rejected in one.rejected:
+        say(console, f"  record not read: {rejected}")
 
 
 def error(console: "Console", problem: CachescopeError) -> None:
@@ -232,17 +239,23 @@ def _no_match(console: "Console", found: NoMatch) -> None:
 # -- pieces ---------------------------------------------------------------------------------------------------------
 
 
+_SPEC_COLUMNS = ("Hash", "Binary", "Compiler", "System", "Target", "Where", "Variants")
+
+
 def _specs(console: "Console", specs: Sequence[SpecSummary]) -> None:
+    judged = any(one.verdict is not None for one in specs)
+    verdicts = [
+        (one.verdict.sentence,) if one.verdict is not None else ("",) if judged else () for one in specs
+    ]
+    heading = ("On that host",) if judged else ()
+    if not console.is_terminal:
+        # Thousands of rows may go into a pipe: they are aligned without measuring every glyph.
+        lines = [(*_one_line(one), *verdict) for one, verdict in zip(specs, verdicts, strict=True)]
+        write_aligned(console, [(*_SPEC_COLUMNS, *heading), *lines])
+        return
     with room(console) as roomy:
-        if roomy:
-            table = new_table("Hash", "Binary", "Compiler", "System", "Target", "Where", "Variants")
-        else:
-            table = new_table("Hash", "Binary", "Runs on", "Where")
-        judged = any(one.verdict is not None for one in specs)
-        if judged:
-            table.add_column(cell("On that host"))
-        for one in specs:
-            verdict = (one.verdict.sentence,) if one.verdict is not None else ("",) if judged else ()
+        table = new_table(*(_SPEC_COLUMNS if roomy else ("Hash", "Binary", "Runs on", "Where")), *heading)
+        for one, verdict in zip(specs, verdicts, strict=True):
             table.add_row(*map(cell, (*(_one_line(one) if roomy else _few_columns(one)), *verdict)))
         console.print(table)
 
@@ -390,4 +403,6 @@ def _tree_line(row: TreeRow) -> str:
     reason = f", for {row.needed_by.name}" if row.needed_by is not None else ""
     again = " (above)" if row.repeated else ""
     spec = row.spec
-    return f"{'  ' * row.depth}{spec.name}@{spec.version} /{spec.hash[:7]} {types}{virtuals}{reason}{again}"
+    # An external, or one that no mirror holds: it is not downloaded with the rest.
+    absent = "" if spec.mirrors or spec.presence is Presence.UNSTATED else " (no binary)"
+    return f"{'  ' * row.depth}{spec.name}@{spec.version} /{spec.hash[:7]} {types}{virtuals}{reason}{again}{absent}"

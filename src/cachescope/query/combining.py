@@ -152,8 +152,8 @@ def _merge_versions(one: VersionList | None, two: VersionList | None) -> Version
 
 def _merge_variants(one: VariantQuery, two: VariantQuery) -> VariantQuery:
     propagate = one.propagate and two.propagate
-    if one.value == () or two.value == () or one.value == two.value:
-        value = one.value or two.value if one.value != two.value else one.value
+    if one.value == () or two.value in {(), one.value}:
+        value = two.value if one.value == () else one.value
         return VariantQuery(name=one.name, value=value, exact=one.exact or two.exact, propagate=propagate)
     if not isinstance(one.value, bool) and not isinstance(two.value, bool):
         values = tuple(sorted({*one.value, *two.value}))

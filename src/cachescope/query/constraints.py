@@ -175,8 +175,7 @@ def _parse_item(text: str) -> VersionItem:
         for bound in (low, high):
             if bound.startswith("="):
                 raise ValueError("a bound of a range cannot have '='")
-            _checked(bound)
-        found = VersionRange(low, high)
+        found = VersionRange(_checked(low), _checked(high))
         # A range that ends where it begins (1.3:1.2) is merely empty, as in Spack.
         if found.high_key is not None and found.low_key > found.high_key:
             raise ValueError(f"the range {text} is empty: {low} is after {high}")
@@ -186,7 +185,7 @@ def _parse_item(text: str) -> VersionItem:
         return GitReference(exact) if _is_git(exact) else ExactVersion(_checked(exact))
     if _is_git(text):
         return GitReference(text)
-    return VersionRange(_checked(text), text)
+    return VersionRange(_checked(text), _checked(text))
 
 
 def _is_git(text: str) -> bool:
@@ -196,4 +195,4 @@ def _is_git(text: str) -> bool:
 def _checked(text: str) -> str:
     if text and not _VALID.fullmatch(text):
         raise ValueError(f"{text!r} is not a version")
-    return text
+    return text.rstrip(".-")  # separators mean nothing at the end

@@ -67,13 +67,19 @@ class _Parser:
     def spec(self) -> SpecQuery:
         root = self._node()
         edges: list[DependencyQuery] = []
+        ignored: list[DependencyQuery] = []
         behind: int | None = None  # place in 'edges' of the '^' edge that a '%' belongs to
+        repeated = False  # whether that one was named before: Spack forgets what is asked below it
         while (token := self._peek()) is not None and token.kind in {"edge_open", "sigil"}:
             edge = self._dependency()
             if edge.sigil == "^":
+                known = len(edges)
                 behind = self._add(edges, edge, token)
+                repeated = behind < known
             elif behind is None:
                 self._add(edges, edge, token)
+            elif repeated:
+                ignored.append(edge)
             else:
                 below = list(edges[behind].direct)
                 self._add(below, edge, token)
@@ -84,7 +90,7 @@ class _Parser:
                 token,
                 hint="quote the query; ask one spec at a time",
             )
-        return SpecQuery(node=root, dependencies=tuple(edges))
+        return SpecQuery(node=root, dependencies=tuple(edges), ignored=tuple(ignored))
 
     def _dependency(self) -> DependencyQuery:
         token = self._next()

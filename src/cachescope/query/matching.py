@@ -69,6 +69,10 @@ def warnings(query: SpecQuery, universe: Universe) -> tuple[str, ...]:
                 f"the target {bound} is unknown; a range with it matches nothing"
                 for bound in unknown_bounds(node.target)
             )
+    found.extend(
+        f"{edge} stands behind the second mention of a dependency and was ignored, as in Spack: write it behind the first"
+        for edge in query.ignored
+    )
     return tuple(found)
 
 
@@ -200,7 +204,7 @@ def _compiler_matches(node: NodeQuery, compiler: Compiler | None) -> bool:
     """Compare with an annotated compiler, which has a name and a version and nothing else."""
     if (
         compiler is None
-        or node.variants
+        or any(not variant.propagate for variant in node.variants)
         or node.flags
         or node.hash
         or node.platform

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from cachescope.model.spec import Deptype, deptype_names
@@ -100,7 +100,8 @@ class NodeQuery:
         prefixed = self.name and self.namespace and _DOTTED.fullmatch(self.namespace)
         text = f"{self.namespace}.{self.name}" if prefixed else self.name or ""
         if self.version is not None:
-            text += f"@{self.version}"
+            blank = " " if _LIKE_GIT.match(str(self.version)) else ""
+            text += f"@{blank}{self.version}"
         booleans = [str(one) for one in self.variants if isinstance(one.value, bool)]
         text += "".join(booleans)
         parts = [str(one) for one in self.variants if not isinstance(one.value, bool)]
@@ -117,7 +118,10 @@ class NodeQuery:
 
 
 _DOTTED = re.compile(r"[a-zA-Z_0-9][a-zA-Z_0-9\-]*(?:\.[a-zA-Z_0-9][a-zA-Z_0-9\-]*)*")
-_BARE_VALUE = re.compile(r"[a-zA-Z_0-9\-+*.,:=%^~/\\]+")
+_LIKE_GIT = re.compile(r"git\.[^,]*[,:]|[A-Fa-f0-9]{40}[^=]")
+"""What is no git version but begins like one: a blank behind ``@`` tells them apart."""
+
+_BARE_VALUE = re.compile(r"(?!=)[a-zA-Z_0-9\-+*.,:=%^~/\\]+")
 
 
 def _bare_or_quoted(value: str) -> str:
@@ -141,30 +145,18 @@ class DependencyQuery:
     """``%`` edges of the end of a ``^`` edge."""
 
     def __str__(self) -> str:
-        return " ".join([self._text(self.sigil, self.node, self.virtuals), *map(str, self.direct)])
-
-    def as_parent(self) -> str:
-        """Return the text of the edges below a ``%`` edge: its end is named again, behind ``^``."""
-        again = self._text("^", NodeQuery(name=self.node.name), ())
-        return " ".join([again, *map(str, self.direct)])
-
-    def as_child(self) -> str:
-        """Return the text without the edges below."""
-        return self._text(self.sigil, self.node, self.virtuals)
-
-    def _text(self, sigil: Sigil, node: NodeQuery, virtuals: tuple[str, ...]) -> str:
         properties = []
         if self.deptypes:
             properties.append(f"deptypes={','.join(deptype_names(self.deptypes))}")
-        if virtuals:
-            properties.append(f"virtuals={_quoted(','.join(virtuals))}")
+        if self.virtuals:
+            properties.append(f"virtuals={_quoted(','.join(self.virtuals))}")
         if self.when is not None:
             properties.append(f"when={_quoted(str(self.when))}")
         bracket = f"[{' '.join(properties)}] " if properties else ""
-        end = str(node) or "*"
-        if node.name is None and end[0] not in "*@+~/":
+        end = str(self.node) or "*"
+        if self.node.name is None and end[0] not in "*@+~/":
             end = f"* {end}"  # '%os=...' would be a virtual and its provider
-        return f"{sigil}{bracket}{end}"
+        return " ".join([f"{self.sigil}{bracket}{end}", *map(str, self.direct)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +165,8 @@ class SpecQuery:
 
     node: NodeQuery
     dependencies: tuple[DependencyQuery, ...] = ()
+    ignored: tuple[DependencyQuery, ...] = field(default=(), compare=False)
+    """``%`` edges that were read and ask nothing: those behind the second mention of a dependency, as in Spack."""
 
     def edges(self) -> Iterator[DependencyQuery]:
         """Return all edges, also those below ``^`` edges."""
@@ -182,8 +176,5 @@ class SpecQuery:
 
     def __str__(self) -> str:
         # '%' edges first: written behind a '^' edge they would belong to its end.
-        own = [edge for edge in self.dependencies if edge.sigil != "^"]
-        parts = [str(self.node), *(edge.as_child() for edge in own)]
-        parts += [edge.as_parent() for edge in own if edge.direct]
-        parts += [str(edge) for edge in self.dependencies if edge.sigil == "^"]
-        return " ".join(part for part in parts if part) or "*"
+        ordered = sorted(self.dependencies, key=lambda edge: edge.sigil == "^")
+        return " ".join(part for part in (str(self.node), *map(str, ordered)) if part) or "*"

@@ -170,7 +170,7 @@ def _final(failure: Failure, *, attempts: int) -> MirrorUnavailable:
         message += f"; tried {attempts} times"
     if failure.after:
         message += f"; it asks to come back after {failure.after:g} s"
-    return MirrorUnavailable(message, where=error.where, hint=error.hint)
+    return type(error)(message, where=error.where, hint=error.hint)
 
 
 def _conditions(known: Validator | None) -> dict[str, str]:
