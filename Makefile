@@ -28,7 +28,7 @@ bench: $(DEV) ## measure against named peers, and write docs/benchmarks.md
 	$(BIN)/python benchmarks/run.py
 
 oracle: $(DEV) ## compare fresh random queries with real Spack (needs SPACK_ROOT)
-	$(BIN)/python benchmarks/oracle.py
+	$(BIN)/python -m benchmarks.oracle
 
 lint: $(DEV) ## format check, ruff, mypy, import layers
 	@scripts/check lint
