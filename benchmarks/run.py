@@ -14,31 +14,49 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import queries
 import sync
-from generator import NODES_VARIABLE
+from generator import INDEX_MANIFEST, NODES_VARIABLE
 from measure import ProcessFailed, Row
 
 HERE = Path(__file__).resolve().parent
 REPORT = HERE.parent / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- bench:{name} -->", "<!-- /bench -->"
-PROSE = """\
+HEAD = """\
 # Benchmarks
 
-What cachescope costs on real work, measured as whole processes: start-up, reading, verifying and writing together.
-`make bench` generates the data, measures, and replaces the tables here; the prose stays.
+What cachescope costs on real work. `make bench` generates the data, measures, and replaces the tables here; the prose
+stays. A sync is measured as a whole process: start-up, reading, verifying and writing together.
 
+"""
+SECTIONS = {
+    "sync": """\
 ## Reading a mirror
 
 The mirror is generated out of real concrete nodes, rebuilt for other operating systems, targets and compiler versions
 with all DAG hashes recomputed, so it is as irregular as a real one and every record verifies. Each round starts with a
 fresh database. Beside cachescope run: Python's `json.loads` of the same bytes, as one would call it and with the cyclic
 garbage collector off, which takes most of its time; a straightforward draft of a sync (`benchmarks/draft.py`: decode
-all with msgspec, fill three tables, verify no DAG hash, keep nothing else; collector off too); and, where a checkout of
-Spack is at hand, Spack reading the index into its own database: its seconds are those of the reading alone, without
+all with msgspec, fill three tables, verify no DAG hash, keep nothing else; as one would write it, and with the
+collector off); and, where a checkout of Spack is at hand, Spack reading the index into its own database: its seconds are those of the reading alone, without
 starting Spack; processor time and memory are of the whole process. The columns "of ..." are the median divided by that
 process's median: below 1 is faster.
 
-"""
+""",
+    "queries": """\
+## Asking the catalogue
+
+Queries over the catalogue of such a mirror, in one process that has asked before, as the site and the API do: each gives
+the first 50 specs with all that a list shows, and the count of all. The last query matches nothing, and its time includes
+the explanation why. The budgets are those that the project has set itself for 400,000 specs on two cores
+(`python benchmarks/run.py --only queries --records 400000`). Beside it Spack, where a checkout is at hand: `satisfies` of
+all present specs of the same index, its reading not counted; without recipes Spack knows no virtual packages, and finds
+less where a query names one. The column "of Spack" is our median divided by Spack's time.
+
+""",
+}
+"""What stands before each table in a report that does not have it yet."""
+
 MIB = 1024 * 1024
 
 
@@ -63,18 +81,46 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         peers_only=options.peers_only,
         environment={key: value for key, value in environment.items() if not key.startswith("CACHESCOPE_")},
     )
+    command = shlex.join(["python", "benchmarks/run.py", *arguments])
     try:
-        figures = sync.benchmark(plan)
+        for name, lines in _blocks(plan, options):
+            block = "\n".join([*lines, "", f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {_machine()}: `{command}`"])
+            print(f"\n{block}\n")
+            if not options.no_report:
+                path: Path = options.report
+                report = path.read_text(encoding="utf-8") if path.exists() else HEAD
+                path.write_text(replace_block(report, name, block), encoding="utf-8")
     except ProcessFailed as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    block = "\n".join(_sync_block(plan, figures, shlex.join(["python", "benchmarks/run.py", *arguments])))
-    print(f"\n{block}")
-    if not options.no_report:
-        path: Path = options.report
-        report = path.read_text(encoding="utf-8") if path.exists() else PROSE
-        path.write_text(replace_block(report, "sync", block), encoding="utf-8")
     return 0
+
+
+def _blocks(plan: sync.Plan, options: argparse.Namespace) -> Iterator[tuple[str, Iterator[str]]]:
+    """Measure one after another; yield the name of each block and its lines."""
+    if options.only in {None, "sync"} and options.catalogue is None:
+        yield "sync", _sync_block(plan, sync.benchmark(plan))
+    if options.only in {None, "queries"} and not plan.peers_only:
+        asked = _query_plan(plan, options.catalogue, options.mirror)
+        yield "queries", queries.block(asked, queries.benchmark(asked))
+
+
+def _query_plan(plan: sync.Plan, catalogue: Path | None, mirror: Path | None) -> queries.Plan:
+    index = None
+    if catalogue is None:
+        generated = sync.generate(plan)
+        catalogue, index = queries.synced_catalogue(generated, plan.environment), generated.index
+    elif mirror is not None:
+        index = sync.GeneratedMirror(mirror, (mirror / INDEX_MANIFEST).read_bytes(), b"").index
+    return queries.Plan(
+        catalogue=catalogue,
+        index=index,
+        runs=queries.RUNS,
+        process_runs=plan.runs,
+        spack_root=plan.spack_root,
+        spack_python=plan.spack_python,
+        environment=plan.environment,
+    )
 
 
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -88,13 +134,18 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         "--nodes", default=environment.get(NODES_VARIABLE), help="concrete nodes to start from"
     )
     parser.add_argument("--data", type=Path, default=HERE / "data", help="folder for generated data")
+    parser.add_argument("--only", choices=["sync", "queries"], help="one of the benchmarks (default both)")
+    parser.add_argument("--catalogue", type=Path, metavar="FILE", help="ask this catalogue; syncs nothing")
+    parser.add_argument(
+        "--mirror", type=Path, metavar="DIR", help="what --catalogue was made from, for Spack"
+    )
     parser.add_argument("--peers-only", action="store_true", help="leave cachescope itself out")
     parser.add_argument("--report", type=Path, default=REPORT, help="Markdown file that holds the tables")
     parser.add_argument("--no-report", action="store_true", help="print the table, leave the report alone")
     return parser
 
 
-def _sync_block(plan: sync.Plan, figures: sync.SyncFigures, command: str) -> Iterator[str]:
+def _sync_block(plan: sync.Plan, figures: sync.SyncFigures) -> Iterator[str]:
     rows = {row.name: row for row in figures.rows}
     compared = [name for name in (sync.DRAFT, sync.JSON, sync.SPACK, sync.FIRST) if name in rows]
     nodes = plan.nodes.name if plan.nodes else "the bundled sample"
@@ -113,8 +164,6 @@ def _sync_block(plan: sync.Plan, figures: sync.SyncFigures, command: str) -> Ite
         yield f"of the draft: {_database(figures.draft_bytes, plan.records)}."
     else:
         yield f"Database of the draft: {_database(figures.draft_bytes, plan.records)}."
-    yield ""
-    yield f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {_machine()}: `{command}`"
 
 
 def _short(name: str) -> str:
@@ -152,11 +201,11 @@ def _processor() -> str:
 
 
 def replace_block(report: str, name: str, block: str) -> str:
-    """Put ``block`` between the markers of ``name``; at the end of the report where it has none yet."""
+    """Put ``block`` between the markers of ``name``; with its section at the end of a report that has none."""
     begin = BEGIN.format(name=name)
     before, found, rest = report.partition(begin)
     if not found:
-        return f"{report.rstrip()}\n\n{begin}\n{block}\n{END}\n"
+        return f"{report.rstrip()}\n\n{SECTIONS[name]}{begin}\n{block}\n{END}\n"
     _, _, after = rest.partition(END)
     return f"{before}{begin}\n{block}\n{END}{after}"
 

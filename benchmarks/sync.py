@@ -22,6 +22,7 @@ SOURCES = HERE.parent / "src"
 JSON = "`json.loads` of the same bytes"
 JSON_NO_GC = "the same, garbage collector off"
 DRAFT = "straightforward draft"
+DRAFT_NO_GC = "the draft, garbage collector off"
 SPACK = "Spack reading the index"
 FIRST = "first sync"
 UNCHANGED = "sync, nothing changed"
@@ -141,6 +142,8 @@ class Processes:
         command = [sys.executable, str(HERE / "draft.py"), str(self.mirror.folder), str(draft)]
         yield DRAFT, measure(command, plan.environment)
         self.draft_bytes = _size(draft)
+        draft.unlink()
+        yield DRAFT_NO_GC, measure([*command, "no-collector"], plan.environment)
         if plan.spack_root is not None:
             yield SPACK, self._spack(plan.spack_root, index)
         if not plan.peers_only:
