@@ -151,7 +151,8 @@ def _words(reader: Reader) -> dict[str, str]:
 
 
 def _ask(reader: Reader, text: str, budget: int | None, runs: int) -> Row:
-    seconds, matches = [], 0
+    seconds: list[float] = []
+    matches = 0
     for _ in range(WARM_UP + runs):
         if len(seconds) > WARM_UP and sum(seconds) > PATIENCE:
             break

@@ -36,6 +36,7 @@ def test_table_replaces_its_own_block_alone(tmp_path: Path) -> None:
         "| `json.loads` of the same bytes",
         "| the same, garbage collector off",
         "| straightforward draft",
+        "| the draft, garbage collector off",
     ]
 
 
