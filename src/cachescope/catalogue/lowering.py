@@ -318,7 +318,8 @@ class _Lowering:
         if kinds is not None:
             step = step.where(link.c.kind_id.in_(kinds))
         if within is not None:
-            step = step.where(link.c.parent_id.in_(select(within.c.id)))
+            # '+ 0': the parents of a node are few and are looked up in 'within', not the other way round.
+            step = step.where((link.c.parent_id + 0).in_(select(within.c.id)))
         return above.union(step)
 
     def _label(self, word: str) -> str:
