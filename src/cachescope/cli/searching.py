@@ -81,7 +81,7 @@ def search(
     batch: str | None,
     as_json: bool,
 ) -> int:
-    """Find binaries that match QUERY, in Spack's language: 'hdf5@1.14: +mpi %gcc@12: ^openmpi target=x86_64_v3:'.
+    """Find binaries that match QUERY, in Spack's language: 'hdf5@1.14: +mpi target=x86_64_v3: %gcc@12: ^openmpi'.
 
     A pattern of names ('py-*') and the beginning of a hash (/33pd4gq) are queries too. The exit code is 1 if nothing
     matches; then it is said what would.
