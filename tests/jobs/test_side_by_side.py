@@ -89,7 +89,7 @@ def test_ctrl_c_while_records_are_written_keeps_the_former_snapshot(
     assert standing(opened.file) != former
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.03, 0.07, 0.12, 0.2, 0.3])
+@pytest.mark.parametrize("delay", [0.0, 0.03, 0.07, 0.12, 0.2, 0.3, 0.4])
 def test_ctrl_c_at_any_moment_of_a_sync_ends_with_130(
     delay: float, synced: Path, states: list[Path], held: Path
 ) -> None:
@@ -98,8 +98,9 @@ def test_ctrl_c_at_any_moment_of_a_sync_ends_with_130(
         time.sleep(delay)
         interrupted.send_signal(signal.SIGINT)
         _, err = interrupted.communicate(timeout=30)
-    # On a fast machine the sync may have ended before the signal came.
-    assert interrupted.returncode in {INTERRUPTED, 0}, err.decode()
+    # The sync may have ended before the signal came; while Python takes itself down, it is the system that ends it.
+    assert interrupted.returncode in {INTERRUPTED, 0, -signal.SIGINT}, err.decode()
+    assert b"Traceback" not in err
     with OpenCatalogue(synced) as opened:
         assert opened.rows("PRAGMA integrity_check") == [("ok",)]
     assert list(held.iterdir()) == []
