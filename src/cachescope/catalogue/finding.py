@@ -1,16 +1,16 @@
 """Finding specs: a query or a pattern of names, within a scope, as a selection that is counted or read when it is asked."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, select, text
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, select, text
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.host_facts import libc_of
-from cachescope.catalogue.lowering import Lowered, lower
-from cachescope.catalogue.scope import Scope, current_presence
+from cachescope.catalogue.lowering import lower
+from cachescope.catalogue.scope import Scope, current_presence, is_known
 from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
 from cachescope.catalogue.universe_reader import read_universe
 from cachescope.model.hosts import Host
@@ -41,21 +41,34 @@ SORTS = {
 """Orders of a list: each ends in the hash, so that the same question has the same answer."""
 
 
-@dataclass(frozen=True, slots=True)
+class _Group(NamedTuple):
+    """The specs of one version of a package."""
+
+    name_id: int
+    version_id: int | None
+    version_key: bytes | None
+    specs: int
+
+
+@dataclass(slots=True)
 class Found:
     """The specs of a scope that match, not read yet."""
 
-    presence: Subquery
-    wanted: ColumnElement[bool]
+    condition: ColumnElement[bool]
+    """On ``spec``; says all: the query, and that a source of the scope has the spec now."""
+
+    among: Callable[[ColumnElement[bool]], ColumnElement[bool]]
+    """The same condition, for where another one is added that few specs fulfil."""
+
     scope: Scope
+    is_named: bool = False
+    """Whether they are of one package."""
+
+    _groups: Sequence[_Group] | None = field(default=None, init=False)
 
     def total(self, connection: Connection) -> int:
         """Count them."""
-        return int(
-            connection.execute(
-                select(func.count()).select_from(self.presence).where(self.wanted)
-            ).scalar_one()
-        )
+        return sum(group.specs for group in self._counted(connection))
 
     def specs(self, connection: Connection, *, limit: int, sort: str = "name") -> list[SpecSummary]:
         """Read the first of them."""
@@ -85,38 +98,105 @@ class Found:
         runnable = [spec for spec in found if spec.verdict is not None and spec.verdict.runnable]
         return len(runnable), runnable[:limit] if limit else runnable
 
+    def _counted(self, connection: Connection) -> Sequence[_Group]:
+        """Count by package and version, in the order of a list by name: tells the total, and where its beginning is."""
+        if self._groups is None:
+            name_id: ColumnElement[int] = t.spec.c.name_id
+            version_id: ColumnElement[int] = t.spec.c.version_id
+            if not self.is_named:
+                # As sums, or SQLite walks through the index by name to have the groups in order, whatever it costs.
+                name_id, version_id = name_id + 0, version_id + 0
+            counted = (
+                select(name_id.label("name_id"), version_id.label("version_id"), func.count().label("specs"))
+                .where(self.condition)
+                .group_by(name_id, version_id)
+                .subquery()
+            )
+            tables = counted.join(t.name, t.name.c.id == counted.c.name_id).outerjoin(
+                t.version, t.version.c.id == counted.c.version_id
+            )
+            rows = connection.execute(
+                select(counted.c.name_id, counted.c.version_id, t.version.c.key, counted.c.specs)
+                .select_from(tables)
+                .order_by(t.name.c.text, t.version.c.key.desc())
+            )
+            self._groups = [_Group(*row) for row in rows]
+        return self._groups
+
     def _rows(self, connection: Connection, *, limit: int, sort: str) -> Sequence[Row[Any]]:
-        statement = select_specs(self.presence).where(self.wanted).order_by(*SORTS[sort])
-        return connection.execute(statement.limit(limit) if limit else statement).all()
+        chosen = self.condition
+        if limit:
+            # Sorting whole rows costs most of the time: the keys of the first are found before anything else is read.
+            tables = (
+                t.spec.join(t.name, t.name.c.id == t.spec.c.name_id)
+                .outerjoin(t.version, t.version.c.id == t.spec.c.version_id)
+                .outerjoin(t.architecture, t.architecture.c.id == t.spec.c.architecture_id)
+                .outerjoin(t.compiler, t.compiler.c.id == t.spec.c.compiler_id)
+            )
+            among = self._beginning(connection, limit) if sort == "name" else None
+            condition = self.condition if among is None else and_(among, self.among(among))
+            first = select(t.spec.c.id).select_from(tables).where(condition)
+            chosen = t.spec.c.id.in_(first.order_by(*SORTS[sort]).limit(limit))
+        statement = select_specs(current_presence(self.scope, chosen)).order_by(*SORTS[sort])
+        return connection.execute(statement).all()
+
+    def _beginning(self, connection: Connection, limit: int) -> ColumnElement[bool]:
+        """Return what the first of them by name have in common: only those are worth sorting."""
+        names, versions = set[int](), set[int | None]()
+        counted, last = 0, None
+        for group in self._counted(connection):
+            # Versions that are spelt differently may be equal, and then stand among each other.
+            if counted >= limit and (group.name_id, group.version_key) != last:
+                break
+            counted, last = counted + group.specs, (group.name_id, group.version_key)
+            names.add(group.name_id)
+            versions.add(group.version_id)
+        within = t.spec.c.name_id.in_(names)
+        return within if None in versions else and_(within, t.spec.c.version_id.in_(versions))
 
 
 def find(connection: Connection, query: SpecQuery | str, scope: Scope, *, mentioned: bool) -> Found:
     """Find what matches a parsed query, or a pattern of names (``*`` and ``?``)."""
     lowest = Presence.MENTIONED if mentioned else Presence.PRESENT
-    lowered = Lowered(_named_like(query), exact=True) if isinstance(query, str) else lower(connection, query)
-    presence = current_presence(scope, lowered.condition)
-    wanted = presence.c.state >= int(lowest)
-    if not lowered.exact and isinstance(query, SpecQuery):
-        keys = _decided(connection, query, select(presence.c.spec_id).where(wanted))
-        wanted = presence.c.spec_id.in_(_numbers(keys))
-    return Found(presence, wanted, scope)
+    known = is_known(scope, lowest)
+    if isinstance(query, str):
+        condition = and_(_named_like(query), known)
+        return Found(condition, lambda _: condition, scope)
+    lowered = lower(connection, query)
+    condition = and_(lowered.condition, known)
+    if lowered.unsure is not None or (query.node.name is not None and query.dependencies):
+        # The specs of one name are few: their edges are looked at once, for both the count and the rows.
+        decided = t.spec.c.id.in_(_numbers(_decided(connection, query, condition, lowered.unsure)))
+        return Found(decided, lambda _: decided, scope)
+    if all(edge.sigil != "^" for edge in query.dependencies):
+        return Found(condition, lambda _: condition, scope, is_named=query.node.name is not None)
+    return Found(condition, lambda few: and_(lower(connection, query, few).condition, known), scope)
+
+
+def _decided(
+    connection: Connection,
+    query: SpecQuery,
+    condition: ColumnElement[bool],
+    unsure: ColumnElement[bool] | None,
+) -> Sequence[int]:
+    """Return the keys of the specs that match; where the condition is not sure, the reference decides about each."""
+    if unsure is None:
+        return connection.execute(select(t.spec.c.id).where(condition)).scalars().all()
+    asked = case((unsure, 1), else_=0).label("asked")
+    rows = connection.execute(select(t.spec.c.id, t.spec.c.hash, asked).where(condition)).all()
+    universe = read_universe(connection, [row.id for row in rows if row.asked])
+    return [
+        row.id
+        for row in rows
+        if not row.asked
+        or (row.hash in universe.specs and matches(query, universe.specs[row.hash], universe))
+    ]
 
 
 def _numbers(keys: Sequence[int]) -> Select[tuple[int]]:
     """Return whole numbers as a statement, for lists that are longer than what a database takes as parameters."""
     listed = ", ".join(f"({key})" for key in keys) or "(NULL)"
     return select(text("column1")).select_from(text(f"(VALUES {listed})"))
-
-
-def _decided(connection: Connection, query: SpecQuery, candidates: Select[tuple[int]]) -> Sequence[int]:
-    """Let the reference decide about each candidate."""
-    rows = connection.execute(select(t.spec.c.id, t.spec.c.hash).where(t.spec.c.id.in_(candidates))).all()
-    universe = read_universe(connection, [row.id for row in rows])
-    return [
-        row.id
-        for row in rows
-        if row.hash in universe.specs and matches(query, universe.specs[row.hash], universe)
-    ]
 
 
 def is_glob(query: str) -> bool:

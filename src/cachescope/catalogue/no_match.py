@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.finding import Found, find
 from cachescope.catalogue.near_names import near_names
-from cachescope.catalogue.scope import Scope, current_presence
+from cachescope.catalogue.scope import Scope, is_known
 from cachescope.catalogue.summaries_of_specs import select_specs
 from cachescope.model.record import Presence
 from cachescope.model.results import NoMatch, Relaxation
@@ -84,15 +84,9 @@ def _unknown_variants(
     asked = [variant.name for variant in query.node.variants if not variant.propagate]
     if name is None or not asked:
         return ()
-    presence = current_presence(
-        scope, t.spec.c.name_id == select(t.name.c.id).where(t.name.c.text == name).scalar_subquery()
-    )
     lowest = Presence.MENTIONED if mentioned else Presence.UNSTATED
-    sets = (
-        select(t.spec.c.variant_set_id)
-        .join(presence, presence.c.spec_id == t.spec.c.id)
-        .where(presence.c.state >= int(lowest))
-    )
+    named = select(t.name.c.id).where(t.name.c.text == name).scalar_subquery()
+    sets = select(t.spec.c.variant_set_id).where(t.spec.c.name_id == named, is_known(scope, lowest))
     known = (
         connection.execute(
             select(t.variant.c.name)
@@ -136,7 +130,7 @@ def _relaxed(
 
 def _instead(connection: Connection, found: Found, dropped: Constraint) -> tuple[tuple[str, int], ...]:
     """Say what the specs have in place of the constraint that was dropped, where that is one value."""
-    rows = connection.execute(select_specs(found.presence).where(found.wanted).limit(_COUNTED)).all()
+    rows = connection.execute(select_specs().where(found.condition).limit(_COUNTED)).all()
     texts: Sequence[str]
     match dropped.field:
         case "version":

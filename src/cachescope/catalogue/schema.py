@@ -195,6 +195,9 @@ spec = Table(
     Column("spec_format", SmallInteger, nullable=False),
     Column("verdict", SmallInteger, comment="null where there is no record to recompute"),
     Index("ix_spec_name", "name_id", "version_id"),
+    Index("ix_spec_architecture", "architecture_id"),
+    Index("ix_spec_compiler", "compiler_id", "spec_format", "knowledge"),
+    Index("ix_spec_variant_set", "variant_set_id"),
 )
 
 spec_record = Table(
@@ -237,7 +240,7 @@ edge = Table(
     Column("position", SmallInteger, primary_key=True, autoincrement=False),
     Column("child_id", Integer, nullable=False),
     Column("kind_id", Integer, nullable=False),
-    Index("ix_edge_child", "child_id"),
+    Index("ix_edge_child", "child_id", "kind_id"),
     sqlite_with_rowid=False,
 )
 
@@ -249,7 +252,7 @@ presence = Table(
     Column("since", Integer, primary_key=True, autoincrement=False, comment="snapshot that first had it"),
     Column("until", Integer, comment="snapshot that no longer had it; null while it stands"),
     Column("state", SmallInteger, nullable=False, comment="0 mentioned, 1 unstated, 2 present"),
-    Index("ix_presence_spec", "spec_id"),
+    Index("ix_presence_spec", "spec_id", "state", "until"),
     sqlite_with_rowid=False,
 )
 

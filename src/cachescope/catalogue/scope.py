@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
 from sqlalchemy.sql.selectable import Subquery
 
 from cachescope.catalogue import schema as t
 from cachescope.model.errors import NotInCatalogue
 from cachescope.model.identity import Ref, Stack
+from cachescope.model.record import Presence
 
-__all__ = ["Scope", "checked_scope", "current_presence"]
+__all__ = ["Scope", "checked_scope", "current_presence", "is_known"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,19 @@ def checked_scope(connection: Connection, ref: Ref | None, stack: Stack | None) 
         )
         raise NotInCatalogue(f"{text} is not in the catalogue", hint="'cachescope caches' lists the mirrors")
     return scope
+
+
+def is_known(scope: Scope, lowest: Presence) -> ColumnElement[bool]:
+    """Return the condition on ``spec`` that a source of the scope gives it this presence now, or a higher one."""
+    stands = [
+        t.presence.c.spec_id == t.spec.c.id,
+        t.presence.c.state >= int(lowest),
+        t.presence.c.until.is_(None),
+    ]
+    if scope.conditions():
+        sources = select(t.source.c.id).join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
+        stands.append(t.presence.c.source_id.in_(sources.where(*scope.conditions())))
+    return exists(select(t.presence.c.spec_id).where(*stands).correlate(t.spec))
 
 
 def current_presence(scope: Scope, *conditions: ColumnElement[bool]) -> Subquery:

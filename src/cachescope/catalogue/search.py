@@ -17,6 +17,7 @@ from cachescope.model.results import NoMatch, SearchResult, SpecSummary
 from cachescope.query.grammar import parse_query
 from cachescope.query.matching import warnings
 from cachescope.query.spec_query import NodeQuery, SpecQuery
+from cachescope.query.universe import Universe
 
 __all__ = ["resolve_hash", "search"]
 
@@ -67,9 +68,18 @@ def search(
         query=asked,
         total=total,
         specs=tuple(specs),
-        warnings=(*notes, *(warnings(parsed, read_universe(connection, ())) if parsed is not None else ())),
+        warnings=(*notes, *_warnings(connection, parsed)),
         no_match=no_match,
     )
+
+
+def _warnings(connection: Connection, query: SpecQuery | None) -> tuple[str, ...]:
+    if query is None:
+        return ()
+    nodes = (query.node, *(edge.node for edge in query.edges()))
+    versioned = any(node.version is not None for node in nodes)
+    # Only a version of a virtual has to be looked up.
+    return warnings(query, read_universe(connection, ()) if versioned else Universe({}, {}))
 
 
 def _hash_meant(connection: Connection, text: str) -> SpecQuery | None:

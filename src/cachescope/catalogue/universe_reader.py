@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, select
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.interning import decode_variant_set
@@ -40,12 +40,15 @@ def read_universe(connection: Connection, spec_ids: Iterable[int]) -> Universe:
             for spec in _specs(connection, some, edges, sets):
                 specs[spec.hash] = spec
         level = below - seen
+    named = t.name.alias()
     rows = connection.execute(
         select(t.provider.c.virtual, t.name.c.text)
         .join(t.name, t.name.c.id == t.provider.c.name_id)
         .where(
-            t.provider.c.virtual.not_in(
-                select(t.name.c.text).where(t.name.c.id.in_(select(t.spec.c.name_id)))
+            ~exists(
+                select(t.spec.c.id)
+                .join(named, named.c.id == t.spec.c.name_id)
+                .where(named.c.text == t.provider.c.virtual)
             )
         )
     )

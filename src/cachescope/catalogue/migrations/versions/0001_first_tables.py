@@ -56,7 +56,7 @@ def upgrade() -> None:  # one statement a table: long, and better read in one pi
         sa.PrimaryKeyConstraint("parent_id", "position"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_edge_child", "edge", ["child_id"], unique=False)
+    op.create_index("ix_edge_child", "edge", ["child_id", "kind_id"], unique=False)
     op.create_table(
         "edge_kind",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
@@ -124,7 +124,7 @@ def upgrade() -> None:  # one statement a table: long, and better read in one pi
         sa.PrimaryKeyConstraint("source_id", "spec_id", "since"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_presence_spec", "presence", ["spec_id"], unique=False)
+    op.create_index("ix_presence_spec", "presence", ["spec_id", "state", "until"], unique=False)
     op.create_table(
         "provider",
         sa.Column("virtual", sa.Text(), nullable=False),
@@ -191,7 +191,10 @@ def upgrade() -> None:  # one statement a table: long, and better read in one pi
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("hash"),
     )
+    op.create_index("ix_spec_architecture", "spec", ["architecture_id"], unique=False)
+    op.create_index("ix_spec_compiler", "spec", ["compiler_id", "spec_format", "knowledge"], unique=False)
     op.create_index("ix_spec_name", "spec", ["name_id", "version_id"], unique=False)
+    op.create_index("ix_spec_variant_set", "spec", ["variant_set_id"], unique=False)
     op.create_table(
         "spec_record",
         sa.Column("spec_id", sa.Integer(), autoincrement=False, nullable=False),
