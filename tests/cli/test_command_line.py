@@ -1,5 +1,6 @@
 """The command line as a whole: help, exit codes, ``--db`` anywhere, pipes, internal errors, ``serve``."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -21,8 +22,10 @@ BAD, INTERNAL, BROKEN_PIPE = 2, 70, 141
 
 def commands(group: click.Group = app, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """Yield all commands, and groups of commands, as they are typed."""
-    for name, command in group.commands.items():
+    here = click.Context(group)
+    for name in group.list_commands(here):
         yield (*above, name)
+        command = group.get_command(here, name)
         if isinstance(command, click.Group):
             yield from commands(command, (*above, name))
 
@@ -40,10 +43,31 @@ def test_every_option_and_command_is_explained(command: tuple[str, ...]) -> None
     found: click.Command = app
     for name in command:
         assert isinstance(found, click.Group)
-        found = found.commands[name]
+        below = found.get_command(click.Context(found), name)
+        assert below is not None
+        found = below
     assert found.help
     unexplained = [one.name for one in found.params if isinstance(one, click.Option) and not one.help]
     assert unexplained == []
+
+
+def test_a_command_loads_what_it_needs_alone(catalogue_file: Path) -> None:
+    listing = "import sys; from cachescope.cli.main import run\ntry: run(sys.argv[1:])\nfinally: print(*sys.modules)"
+
+    def loaded(*arguments: str) -> set[str]:
+        ran = subprocess.run(
+            [sys.executable, "-c", listing, *arguments],
+            env={**os.environ, "CACHESCOPE_DB": str(catalogue_file)},
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        return set(ran.stdout.split())
+
+    heavy = {"sqlalchemy", "litestar", "jinja2", "urllib3", "rich.console", "alembic", "archspec"}
+    assert "click" in loaded("--version")
+    assert not heavy & loaded("--version")
+    assert not (heavy - {"sqlalchemy", "rich.console"}) & loaded("packages")
 
 
 @pytest.mark.parametrize(

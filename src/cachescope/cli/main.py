@@ -1,16 +1,14 @@
 """The command ``cachescope``: global options, the tree of commands, and the one place where errors become exit codes."""
 
 import gc
+import importlib
 import os
 import sys
-import traceback
-from pathlib import Path
 from typing import Any
 
 import click
 
 from cachescope import __version__
-from cachescope.cli import exporting, mirrors, reading, searching, serving, syncing
 from cachescope.cli.context import Context, ReaderGone, error_console
 from cachescope.model.errors import CachescopeError, UserInputError
 
@@ -21,32 +19,45 @@ _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 _INTERNAL = 70
 
+_COMMANDS = {
+    "add": "mirrors",
+    "remove": "mirrors",
+    "caches": "mirrors",
+    "sync": "syncing",
+    "search": "searching",
+    "query": "searching",
+    "packages": "reading",
+    "package": "reading",
+    "show": "reading",
+    "diff": "reading",
+    "page": "exporting",
+    "export": "exporting",
+    "serve": "serving",
+}
+"""Commands in the order of the help, and the module that each is in; it is loaded when the command is asked for."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    """Commands whose modules are loaded when they are needed, so that each starts as fast as it can."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"cachescope.cli.{_COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--db", metavar="FILE", help="File of the catalogue (CACHESCOPE_DB).")
 @click.version_option(__version__, message="cachescope %(version)s")
 @click.pass_context
 def app(context: click.Context, *, db: str | None) -> None:
     """Tell what is in Spack binary build caches: which binaries exist, where, and how to use them."""
     context.obj = Context(db=db)
-
-
-for _command in (
-    mirrors.add,
-    mirrors.remove,
-    mirrors.caches,
-    syncing.sync,
-    searching.search,
-    searching.query,
-    reading.packages,
-    reading.package,
-    reading.show,
-    reading.diff,
-    exporting.page,
-    exporting.export,
-    serving.serve,
-):
-    app.add_command(_command)
 
 
 def run(arguments: list[str] | None = None) -> None:
@@ -116,6 +127,9 @@ def _failed(error: CachescopeError, *, as_json: bool) -> int:
 
 
 def _reported(error: Exception) -> int:
+    import traceback
+    from pathlib import Path
+
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(last.filename).name}:{last.lineno}"
     if os.environ.get("CACHESCOPE_DEBUG"):
