@@ -16,8 +16,8 @@ from pathlib import Path
 
 import queries
 import sync
-from generator import INDEX_MANIFEST, NODES_VARIABLE
 from measure import ProcessFailed, Row
+from nodes import INDEX_MANIFEST, NODES_VARIABLE
 
 HERE = Path(__file__).resolve().parent
 REPORT = HERE.parent / "docs" / "benchmarks.md"

@@ -13,11 +13,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from generator import EXAMPLE, INDEX_MANIFEST
 from measure import Measure, ProcessFailed, Row, measure
+from nodes import EXAMPLE, INDEX_MANIFEST
 
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE.parent / "src"
+
+GENERATOR = ("nodes.py", "mirror_files.py", "generator.py")
+"""What the bytes of a mirror depend on."""
 
 JSON = "`json.loads` of the same bytes"
 JSON_NO_GC = "the same, garbage collector off"
@@ -96,7 +99,7 @@ def generate(plan: Plan) -> GeneratedMirror:
 
 
 def _fingerprint(plan: Plan) -> str:
-    digest = hashlib.sha256((HERE / "generator.py").read_bytes())
+    digest = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in GENERATOR))
     digest.update((plan.nodes or EXAMPLE / INDEX_MANIFEST).read_bytes())
     digest.update(f"{plan.records} {plan.seed} {plan.share_changed}".encode())
     return digest.hexdigest()[:12]
