@@ -112,13 +112,34 @@ class Flavour:
         self.slices: list[Slice] = []
         self._hashes: list[str] = []
         self._current: dict[int, int] = {}
-        self._templates = dict(zip(places(mask), _templates(recipes, mask, rebuild), strict=True))
+        self._versions = compiler_versions(recipes.nodes, rebuild)
+        self._templates = {place: self._template(place, rebuild) for place in places(mask)}
         self._package_hash = {
             place: other_recipe(recipes.nodes[place]["package_hash"], era) for place in places(mask)
         }
         self._above = _above(recipes, mask)
         for place in places(mask):
             self._make(place)
+
+    def _version(self, node: Node) -> str:
+        version: str = node["version"]
+        return self._versions[version] if node["name"] in COMPILER_PACKAGES else version
+
+    def _template(self, place: int, rebuild: Rebuild) -> str:
+        """Return the text of a node with gaps for its recipe and the hashes of its children."""
+        old = self.recipes.nodes[place]
+        node = {
+            **old,
+            "version": self._version(old),
+            "arch": {**old["arch"], "platform_os": rebuild.system, "target": rebuild.target},
+            "package_hash": _FILLED,
+        }
+        if "dependencies" in old:
+            node["dependencies"] = [{**edge, "hash": _FILLED} for edge in old["dependencies"]]
+        keys = list(node)
+        if "dependencies" in node and keys.index("dependencies") < keys.index("package_hash"):
+            raise ValueError(f"{node['name']} has its dependencies before its package_hash")
+        return canonical_text(node).replace("%", "%%").replace(_FILLED_TEXT, '"%s"')
 
     def tick(self, count: int, dice: random.Random, why: str) -> None:
         """Replace exactly ``count`` nodes, by new recipes and their consequences."""
@@ -175,26 +196,7 @@ class Flavour:
             place = self.slices[one].place
             if not members.absent >> place & 1:
                 node = self.recipes.nodes[place]
-                yield node["name"], node["version"], self._hashes[one]
-
-
-def _templates(recipes: Recipes, mask: int, rebuild: Rebuild) -> Iterator[str]:
-    versions = compiler_versions(recipes.nodes, rebuild)
-    for place in places(mask):
-        old = recipes.nodes[place]
-        node = {
-            **old,
-            "arch": {**old["arch"], "platform_os": rebuild.system, "target": rebuild.target},
-            "package_hash": _FILLED,
-        }
-        if old["name"] in COMPILER_PACKAGES:
-            node["version"] = versions[old["version"]]
-        if "dependencies" in old:
-            node["dependencies"] = [{**edge, "hash": _FILLED} for edge in old["dependencies"]]
-        keys = list(node)
-        if "dependencies" in node and keys.index("dependencies") < keys.index("package_hash"):
-            raise ValueError(f"{node['name']} has its dependencies before its package_hash")
-        yield canonical_text(node).replace("%", "%%").replace(_FILLED_TEXT, '"%s"')
+                yield node["name"], self._version(node), self._hashes[one]
 
 
 def _above(recipes: Recipes, mask: int) -> dict[int, int]:
