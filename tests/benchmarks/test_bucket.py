@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -166,7 +167,7 @@ def test_most_specs_stay_from_week_to_week_and_develop_keeps_what_was_built_betw
     assert generate(tmp_path, "--refs", "7", "--stacks", "2", "--specs", "4000").returncode == 0
     weeks = ["2025-06-22", "2025-06-29", "2025-07-06", "2025-07-13"]
     roots = [set(installs(tmp_path / f"develop-{week}")) for week in weeks]
-    for before, after in zip(roots, roots[1:], strict=False):
+    for before, after in itertools.pairwise(roots):
         assert len(after) == len(before)
         assert 0.5 < len(before & after) / len(before) < 0.85
     assert set(installs(tmp_path / "develop")) > roots[-1]

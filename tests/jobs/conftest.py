@@ -1,12 +1,14 @@
 """Two states of a mirror of a few thousand records, for what takes a while."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from benchmarks.generator import make_records, read_nodes, write_mirror
 from tests.catalogues import OpenCatalogue
 
+GENERATOR = Path(__file__).resolve().parents[2] / "benchmarks" / "generator.py"
 RECORDS = 3000
 
 
@@ -14,9 +16,10 @@ RECORDS = 3000
 def states(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two states of a mirror; a fifth of the records differs."""
     folder = tmp_path_factory.mktemp("states")
-    nodes = read_nodes(None)
-    for number, share in enumerate((0.0, 0.2)):
-        write_mirror(folder / str(number), make_records(nodes, count=RECORDS, share_changed=share))
+    for number, share in enumerate(("0", "20%")):
+        state = folder / str(number)
+        command = [sys.executable, GENERATOR, "--records", str(RECORDS), "--changed", share, "--out", state]
+        subprocess.run(command, check=True, capture_output=True)
     return [folder / "0", folder / "1"]
 
 
