@@ -18,7 +18,16 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("states")
     for number, share in enumerate(("0", "20%")):
         state = folder / str(number)
-        command = [sys.executable, GENERATOR, "--records", str(RECORDS), "--changed", share, "--out", state]
+        command: list[str | Path] = [
+            sys.executable,
+            GENERATOR,
+            "--records",
+            str(RECORDS),
+            "--changed",
+            share,
+            "--out",
+            state,
+        ]
         subprocess.run(command, check=True, capture_output=True)
     return [folder / "0", folder / "1"]
 
