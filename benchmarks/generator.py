@@ -24,7 +24,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bucket import BASE_URL, DIRECTORY, Request, write_bucket
-from mirror_files import Record, write_mirror
+from mirror_files import Record, write_mirror, write_spec_manifest
 from nodes import (
     NODES_VARIABLE,
     Built,
@@ -116,6 +116,9 @@ def make_records(
                 digest,
                 f'{{"spec":{one.text[:-1]},"hash":"{digest}"}},"ref_count":{ref_counts[digest]},'
                 f'"in_buildcache":{"true" if is_present else "false"}}}',
+                one.node["name"],
+                one.node["version"],
+                is_present,
             )
 
 
@@ -163,8 +166,17 @@ def _mirror(nodes: Sequence[Node], options: argparse.Namespace) -> str:
         share_present=options.present,
         share_changed=options.changed,
     )
-    index = write_mirror(options.out, records)
+    index = write_mirror(options.out, _with_manifests(options.out, records, options.manifests))
     return f"{options.out}: {options.records} records, {index.size} bytes, {index.path.name}"
+
+
+def _with_manifests(out: Path, records: Iterator[Record], count: int) -> Iterator[Record]:
+    """Hand records on; write the spec manifests of the first ``count`` that are present."""
+    for record in records:
+        if count and record.is_present:
+            write_spec_manifest(out, record.name, record.version, record.hash)
+            count -= 1
+        yield record
 
 
 def _bucket(nodes: Sequence[Node], options: argparse.Namespace) -> str:
@@ -208,7 +220,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         type=_count,
         default=0,
         metavar="N",
-        help="spec manifests to write into a bucket (default 0)",
+        help="spec manifests to write (default 0)",
     )
     parser.add_argument(
         "--base-url",

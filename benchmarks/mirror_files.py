@@ -20,10 +20,13 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_+.-]")
 
 
 class Record(NamedTuple):
-    """One entry of an index: the DAG hash, and the JSON text of the record."""
+    """One entry of an index: the DAG hash, the JSON text of the record, and what its manifest is named by."""
 
     hash: str
     text: str
+    name: str
+    version: str
+    is_present: bool
 
 
 class IndexBlob(NamedTuple):
