@@ -29,7 +29,7 @@ def test_table_replaces_its_own_block_alone(tmp_path: Path) -> None:
     )
     assert run(*SMALL, "--data", tmp_path / "data", "--report", report).returncode == 0
     text = report.read_text(encoding="utf-8")
-    assert text.startswith(f"{PROSE}<!-- bench:sync -->\n300 records made from the bundled sample, ")
+    assert text.startswith(f"{PROSE}<!-- bench:sync -->\n300 records with ")
     assert text.endswith(f"\n<!-- /bench -->\n\n{OTHER}")
     assert "old figures" not in text
     assert [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| ")] == [
