@@ -3,23 +3,28 @@
 Presence is an interval: a record that stays costs nothing, one that comes, goes or changes costs one row.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.bulk import bulk_insert
-from cachescope.catalogue.spec_writer import Knowledge, SpecWriter
+from cachescope.catalogue.bulk import bulk_insert, fast_rows
+from cachescope.catalogue.spec_writer import Knowledge, SpecWriter, Written
 from cachescope.catalogue.summaries import chunks, summarise
 from cachescope.catalogue.times import to_stored
 from cachescope.model.errors import MalformedDocument, MalformedRecord
 from cachescope.model.identity import DagHash, MirrorName
-from cachescope.model.record import Presence, SpecRecords, Verdict
+from cachescope.model.record import Presence, Verdict
 from cachescope.model.results import Counts
+from cachescope.model.spec_records import SpecRecords
 
 __all__ = ["SnapshotChange", "SnapshotWriter"]
+
+_MANY_SPECS = 5000
+"""From so many on, one pass over the source is cheaper than many small questions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,7 @@ class SnapshotWriter:
         self._specs = SpecWriter(connection)
         self._touched: dict[MirrorName, set[int]] = {}
         self._sources: set[int] = set()
+        self._pages: dict[int, _PagesOfSource] = {}
         self._next_snapshot = int(connection.execute(select(func.max(t.snapshot.c.id))).scalar() or 0) + 1
 
     def replace(
@@ -69,6 +75,7 @@ class SnapshotWriter:
         except MalformedDocument:
             # Keys that were given out since the savepoint are free again.
             self._specs = SpecWriter(self._connection)
+            self._pages.clear()
             raise
 
     def finish(self) -> dict[int, Counts]:
@@ -96,17 +103,19 @@ class SnapshotWriter:
             # A page has nothing to say of this stack, and never had.
             return SnapshotChange(added=0, gone=0, changed=0, rejected=(), warnings=())
         new_here = [one for one in incoming if one not in current]
-        if scope and new_here:
-            elsewhere = self._told_elsewhere(source_id, new_here)
-            new_here = [one for one in new_here if one not in elsewhere]
-        keys, unreadable = self._keys(records, new_here, current)
-        rejected = [*records.rejected, *unreadable]
-        _refuse(rejected, strict=strict, readable=len(keys) + len(incoming) - len(new_here))
+        if scope:
+            # Another page of the same source may tell it already: a spec stands once in a source.
+            pages = self._pages_of(source_id)
+            new_here = [one for one in new_here if one not in pages]
+        written = self._write_specs(records, new_here, current)
+        rejected = [*records.rejected, *written.rejected]
+        unreadable = written.unreadable
+        _refuse(rejected, strict=strict, readable=len(incoming) - len(unreadable))
 
         snapshot = self._next_snapshot
         self._next_snapshot += 1
         # Sorted, because the table is stored in the order of its key.
-        opened = sorted((keys[one], int(incoming[one])) for one in new_here if one in keys)
+        opened = sorted((written.keys[one], int(incoming[one])) for one in new_here if one not in unreadable)
         changed = sorted(
             (key, int(incoming[one]))
             for one, (key, state) in current.items()
@@ -114,8 +123,11 @@ class SnapshotWriter:
         )
         gone = [key for one, (key, _) in current.items() if one not in incoming]
         self._close(source_id, snapshot, [*gone, *(key for key, _ in changed)])
-        rows = [(source_id, key, snapshot, None, state) for key, state in [*opened, *changed]]
-        bulk_insert(self._connection, t.presence, rows)
+        bulk_insert(
+            self._connection,
+            t.presence,
+            ((source_id, key, snapshot, None, state) for key, state in chain(opened, changed)),
+        )
         self._connection.execute(
             insert(t.snapshot).values(
                 id=snapshot,
@@ -126,7 +138,12 @@ class SnapshotWriter:
                 records=len(incoming),
             )
         )
-        self._touch(mirror, [*(key for key, _ in opened), *(key for key, _ in changed), *gone])
+        if scope:
+            stands = {**current, **{one: (written.keys[one], 0) for one in new_here if one not in unreadable}}
+            self._pages[source_id].tell(
+                scope, {one: (stands[one][0], int(incoming[one])) for one in incoming if one in stands}
+            )
+        self._touch(mirror, source_id, snapshot, [key for key, _ in chain(opened, changed)] + gone)
         self._describe_source(source_id, records, len(rejected))
         return SnapshotChange(
             added=len(opened),
@@ -136,52 +153,54 @@ class SnapshotWriter:
             warnings=records.header.warnings,
         )
 
-    def _current(self, source_id: int, scope: str) -> dict[DagHash, tuple[int, int]]:
-        """Return what stands now: of the whole source, or what the snapshots of one page of it opened."""
-        statement = (
+    def _current(self, source_id: int, scope: str) -> Mapping[DagHash, tuple[int, int]]:
+        """Return keys and states of what stands now: of the whole source, or what one page of it told."""
+        if scope:
+            return self._pages_of(source_id).of(scope)
+        rows = fast_rows(
+            self._connection,
             select(t.spec.c.hash, t.presence.c.spec_id, t.presence.c.state)
             .join(t.spec, t.spec.c.id == t.presence.c.spec_id)
-            .where(t.presence.c.source_id == source_id, t.presence.c.until.is_(None))
+            .where(t.presence.c.source_id == source_id, t.presence.c.until.is_(None)),
         )
-        if scope:
-            statement = statement.join(t.snapshot, t.snapshot.c.id == t.presence.c.since).where(
-                t.snapshot.c.scope == scope
-            )
-        return {dag_hash: (key, state) for dag_hash, key, state in self._connection.execute(statement)}
+        return {dag_hash: (key, state) for dag_hash, key, state in rows}
 
-    def _told_elsewhere(self, source_id: int, hashes: Sequence[DagHash]) -> frozenset[DagHash]:
-        """Return those that another page of the same source tells already: a spec stands once in a source."""
-        found: set[DagHash] = set()
-        for some in chunks(hashes):
-            rows = self._connection.execute(
-                select(t.spec.c.hash)
-                .join(t.presence, t.presence.c.spec_id == t.spec.c.id)
-                .where(
-                    t.spec.c.hash.in_(some), t.presence.c.source_id == source_id, t.presence.c.until.is_(None)
-                )
+    def _pages_of(self, source_id: int) -> "_PagesOfSource":
+        """Return what all pages of a source told: read once, because a folder has hundreds of pages for each source."""
+        known = self._pages.get(source_id)
+        if known is None:
+            rows = fast_rows(
+                self._connection,
+                select(t.snapshot.c.scope, t.spec.c.hash, t.presence.c.spec_id, t.presence.c.state)
+                .join(t.presence, t.presence.c.since == t.snapshot.c.id)
+                .join(t.spec, t.spec.c.id == t.presence.c.spec_id)
+                .where(t.presence.c.source_id == source_id, t.presence.c.until.is_(None)),
             )
-            found.update(map(DagHash, rows.scalars()))
-        return frozenset(found)
+            known = self._pages[source_id] = _PagesOfSource(rows)
+        return known
 
-    def _keys(
-        self, records: SpecRecords, new_here: Sequence[DagHash], current: dict[DagHash, tuple[int, int]]
-    ) -> tuple[dict[DagHash, int], list[MalformedRecord]]:
-        """Return the keys of the records that are new to this source, writing those the catalogue lacks."""
+    def _write_specs(
+        self,
+        records: SpecRecords,
+        new_here: Sequence[DagHash],
+        current: Mapping[DagHash, tuple[int, int]],
+    ) -> Written:
+        """Write those records that are new to this source and that the catalogue lacks."""
         level = Knowledge.PAGE if records.header.version is None else Knowledge.RECORD
         found = self._specs.find(new_here)
-        keys = {one: standing.key for one, standing in found.items() if standing.knowledge >= level}
+        enough = {one for one, standing in found.items() if standing.knowledge >= level}
         # A record that does not recompute may have come from a mirror that lies: a better one takes its place.
         doubted = frozenset(
-            one for one in keys if level is Knowledge.RECORD and found[one].verdict != Verdict.VERIFIED
+            one for one in enough if level is Knowledge.RECORD and found[one].verdict != Verdict.VERIFIED
         )
-        wanted = [one for one in new_here if one not in keys or one in doubted]
+        wanted = [one for one in new_here if one not in enough or one in doubted]
         known = {one: standing.key for one, standing in found.items()}
+        if not wanted:
+            return Written(known, frozenset(), ())
         known.update({one: key for one, (key, _) in current.items()})
-        written, rejected = self._specs.write(
-            records, wanted, known, doubted=doubted, progress=self._progress
-        )
-        keys.update(written)
-        return keys, rejected
+        written = self._specs.write(records, wanted, known, doubted=doubted, progress=self._progress)
+        # Of a doubted spec a record stands, even if this one cannot be read.
+        return replace(written, unreadable=written.unreadable - doubted)
 
     def _close(self, source_id: int, snapshot: int, spec_ids: Sequence[int]) -> None:
         if not spec_ids:
@@ -197,8 +216,21 @@ class SnapshotWriter:
         )
         self._connection.execute(statement, [{"closed": key} for key in spec_ids])
 
-    def _touch(self, mirror: MirrorName, spec_ids: Sequence[int]) -> None:
+    def _touch(self, mirror: MirrorName, source_id: int, snapshot: int, spec_ids: Sequence[int]) -> None:
+        """Remember which packages a snapshot changed."""
         names = self._touched.setdefault(mirror, set())
+        if len(spec_ids) > _MANY_SPECS:
+            rows = (
+                select(t.spec.c.name_id)
+                .join(t.presence, t.presence.c.spec_id == t.spec.c.id)
+                .where(
+                    t.presence.c.source_id == source_id,
+                    or_(t.presence.c.since == snapshot, t.presence.c.until == snapshot),
+                )
+                .distinct()
+            )
+            names.update(self._connection.execute(rows).scalars())
+            return
         for some in chunks(spec_ids):
             names.update(
                 self._connection.execute(
@@ -237,6 +269,30 @@ class SnapshotWriter:
             .values(present=counts.present, mentioned=counts.mentioned, unstated=counts.unstated)
         )
         return counts
+
+
+class _PagesOfSource:
+    """What the pages of a source told, by page."""
+
+    def __init__(self, rows: Iterable[tuple[str, DagHash, int, int]]) -> None:
+        self._by_scope: dict[str, dict[DagHash, tuple[int, int]]] = {}
+        self._told: set[DagHash] = set()
+        for scope, dag_hash, key, state in rows:
+            self._by_scope.setdefault(scope, {})[dag_hash] = key, state
+            self._told.add(dag_hash)
+
+    def __contains__(self, dag_hash: DagHash) -> bool:
+        return dag_hash in self._told
+
+    def of(self, scope: str) -> Mapping[DagHash, tuple[int, int]]:
+        """Return keys and states of what one page told."""
+        return self._by_scope.get(scope, {})
+
+    def tell(self, scope: str, rows: dict[DagHash, tuple[int, int]]) -> None:
+        """Replace what one page told."""
+        self._told.difference_update(self._by_scope.get(scope, ()))
+        self._told.update(rows)
+        self._by_scope[scope] = rows
 
 
 def _refuse(rejected: Iterable[MalformedRecord], *, strict: bool, readable: int) -> None:

@@ -125,7 +125,7 @@ class NodeDecoder:
         self.dropped_edges = 0
 
     def decode(
-        self, dag_hash: DagHash, record: msgspec.Raw | bytes, *, document_format: int, where: str
+        self, dag_hash: DagHash, record: memoryview | msgspec.Raw | bytes, *, document_format: int, where: str
     ) -> ConcreteSpec:
         """Decode one node. Raises ``MalformedRecord`` with ``where`` and the path below it."""
         path = ""
@@ -159,7 +159,7 @@ class NodeDecoder:
             edges,
         )
 
-    def _wire(self, record: msgspec.Raw | bytes, where: str) -> NodeWire:
+    def _wire(self, record: memoryview | msgspec.Raw | bytes, where: str) -> NodeWire:
         wire = self._node.decode(record)
         if not wire.name:
             # Format 1 puts the node below its name; the outer object then has this one key.

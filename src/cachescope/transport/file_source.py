@@ -1,7 +1,6 @@
 """Mirrors in a folder of this machine."""
 
 import errno
-import mmap
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -101,7 +100,7 @@ class FileSource:
 def _held(descriptor: int, size: int, progress: Progress | None) -> HeldBody:
     meter = ProgressMeter(progress, size)
     if size >= _MAPPED_FROM:
-        held = HeldBody(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ))
+        held = HeldBody.mapped(descriptor, size)
         meter.advance(size)
     else:
         buffer = bytearray(size)

@@ -29,6 +29,15 @@ class Body(Protocol):
         """All bytes, read-only; valid until ``close``."""
         ...
 
+    @property
+    def descriptor(self) -> int | None:
+        """The open file that all bytes are in, for other processes; None where they are in memory."""
+        ...
+
+    def release(self, start: int, stop: int) -> None:
+        """Let these bytes leave memory, if they can be read from the file again: whoever reads on, says so."""
+        ...
+
     def close(self) -> None:
         """Give the bytes back. A second call does nothing."""
         ...
