@@ -44,6 +44,13 @@ class Settings:
         4 * 1024**3, "largest document that is read, after decompression", unit="bytes"
     )
     max_redirects: int = _row(10, "how many redirects are followed for one document")
+    connections_per_host: int = _row(
+        8, "how many questions 'sync --sizes' asks of one host at a time", least=1, most=256
+    )
+    hosts_at_once: int = _row(4, "how many hosts are asked at a time", least=1, most=64)
+    sizes_retry_days: float = _row(
+        7.0, "when to ask again for the size of a binary that its mirror did not state", unit="days"
+    )
     ca_file: str = _row("", "PEM file of further certificate authorities to trust")
     temporary_folder: str = _row(
         "", "where large documents are held while they are read; empty for the system's choice"

@@ -11,7 +11,7 @@ from cachescope.model.record import Validator
 from cachescope.transport.body import HeldBody, check_size
 from cachescope.transport.paths import relative_parts
 from cachescope.transport.progress import ProgressMeter
-from cachescope.transport.source import Fetched, Missing, Progress, ReadOutcome, Unchanged
+from cachescope.transport.source import Fetched, Missing, Progress, ReadOutcome, Sized, SizeOutcome, Unchanged
 
 __all__ = ["FileSource"]
 
@@ -61,6 +61,18 @@ class FileSource:
             raise _unreadable(target, error) from error
         finally:
             os.close(descriptor)
+
+    def size(self, path: str) -> SizeOutcome:
+        """Look at one file; anything but a regular one is no document."""
+        target = self._root.joinpath(*relative_parts(path))
+        try:
+            status = target.stat()
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise _unreadable(target, error) from error
+            self._require_root()
+            return Missing()
+        return Sized(status.st_size) if stat.S_ISREG(status.st_mode) else Missing()
 
     def list_folders(self, path: str) -> Sequence[str]:
         """Return the names of the folders below ``path`` (empty for the root), sorted; none if it is not there."""

@@ -12,7 +12,18 @@ from typing import Protocol, Self
 
 from cachescope.model.record import Validator
 
-__all__ = ["Body", "ByteSource", "Fetched", "Missing", "Progress", "ReadOutcome", "Unchanged"]
+__all__ = [
+    "Body",
+    "ByteSource",
+    "Fetched",
+    "Missing",
+    "Progress",
+    "ReadOutcome",
+    "SizeOutcome",
+    "Sized",
+    "Unchanged",
+    "Unsized",
+]
 
 Progress = Callable[[int, int | None], None]
 """Called with bytes read so far, unpacked, and the total if it is known.
@@ -70,6 +81,21 @@ class Missing:
 ReadOutcome = Fetched | Unchanged | Missing
 
 
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """How many bytes the stored document has."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unsized:
+    """The document is there, and the source does not say how large it is."""
+
+
+SizeOutcome = Sized | Unsized | Missing
+
+
 class ByteSource(Protocol):
     """One mirror to read from."""
 
@@ -81,6 +107,10 @@ class ByteSource(Protocol):
         ``path`` is plain: ``..``, empty parts, a leading ``/``, backslashes and NUL raise ``ValueError``, an error of the
         program. HTTP content coding (gzip) is undone; a compression of the document itself is the caller's to undo.
         """
+        ...
+
+    def size(self, path: str) -> SizeOutcome:
+        """Ask how many bytes one document has as it is stored, without reading it; ``path`` as for ``read``."""
         ...
 
     def list_folders(self, path: str) -> Sequence[str] | None:
