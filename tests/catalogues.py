@@ -11,12 +11,13 @@ from typing import Any, NamedTuple, Self
 from cachescope.catalogue import registry
 from cachescope.catalogue.engine import Catalogue, open_for_writing
 from cachescope.catalogue.reader import Reader
-from cachescope.jobs.progress import NoProgress, SyncProgress
+from cachescope.jobs.progress import NoProgress, SizesProgress, SyncProgress
 from cachescope.jobs.published_pages import PageReader
 from cachescope.jobs.refresh import Refresher, RefreshOptions
+from cachescope.jobs.sizes import SizeReader, SizesOptions
 from cachescope.model.identity import DagHash, PackageName, parse_source_name
 from cachescope.model.mirror import MirrorUrl, parse_mirror_url
-from cachescope.model.results import SourceOutcome
+from cachescope.model.results import SizesOutcome, SourceOutcome
 from cachescope.transport.opening import HttpClient, TransportOptions, open_source
 from cachescope.transport.source import ByteSource
 
@@ -32,12 +33,12 @@ Rows = list[tuple[Any, ...]]
 class OpenCatalogue:
     """An open catalogue, its refresher and its reader; ``clock`` stands still until a test moves it."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, **options: Any) -> None:
         self.file = file
         self.clock = START
         self.catalogue: Catalogue = open_for_writing(file, busy_timeout=1)
         self.reader = Reader(self.catalogue)
-        self._options = TransportOptions(connect_timeout=5, read_timeout=5, retries=0)
+        self._options = TransportOptions(**{"connect_timeout": 5, "read_timeout": 5, "retries": 0, **options})
         self._client = HttpClient(self._options)
 
     def __enter__(self) -> Self:
@@ -68,6 +69,19 @@ class OpenCatalogue:
     def sync_folder(self, folder: Path) -> Sequence[SourceOutcome]:
         """Read a folder of published pages."""
         return self._pages().read_folder(_url(folder))
+
+    def sizes(
+        self, *names: str, progress: SizesProgress | None = None, **options: Any
+    ) -> Sequence[SizesOutcome]:
+        """Ask for sizes, of these mirrors or of all; options are those of ``SizesOptions``."""
+        reader = SizeReader(
+            self.catalogue,
+            open_source=self._open,
+            now=lambda: self.clock,
+            options=SizesOptions(**options),
+            progress=progress or NoProgress(),
+        )
+        return reader.read([parse_source_name(name) for name in names] if names else None)
 
     def remove(self, name: str) -> None:
         """Forget a mirror."""

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from cachescope.catalogue.engine import Catalogue
     from cachescope.catalogue.reader import Reader
-    from cachescope.jobs.progress import SyncProgress
+    from cachescope.jobs.progress import SizesProgress, SyncProgress
     from cachescope.jobs.published_pages import PageReader
     from cachescope.jobs.refresh import Refresher
+    from cachescope.jobs.sizes import SizeReader
     from cachescope.transport.http_client import HttpClient
     from cachescope.transport.source import ByteSource
 
@@ -104,6 +105,20 @@ class Writing:
             self.catalogue, open_source=self.open_source, now=now, options=options, progress=progress
         )
 
+    def size_reader(self, progress: "SizesProgress", *, again: bool) -> "SizeReader":
+        """Make the job that reads how large binaries are."""
+        from cachescope.jobs.sizes import SizeReader, SizesOptions
+
+        options = SizesOptions(
+            again=again,
+            retry_after=timedelta(days=self.settings.sizes_retry_days),
+            connections_per_host=self.settings.connections_per_host,
+            hosts_at_once=self.settings.hosts_at_once,
+        )
+        return SizeReader(
+            self.catalogue, open_source=self.open_source, now=now, options=options, progress=progress
+        )
+
     def page_reader(self, progress: "SyncProgress", *, strict: bool) -> "PageReader":
         """Make the job that reads published pages."""
         from cachescope.jobs.published_pages import PageReader
@@ -130,6 +145,7 @@ def writing(chosen: Settings) -> Iterator[Writing]:
         longest_wait=chosen.longest_wait,
         max_unpacked_bytes=chosen.max_unpacked_bytes,
         max_redirects=chosen.max_redirects,
+        connections_per_host=chosen.connections_per_host,
         ca_file=Path(chosen.ca_file).expanduser() if chosen.ca_file else None,
         user_agent=f"cachescope/{__version__}",
         proxies=getproxies(),

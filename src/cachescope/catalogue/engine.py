@@ -21,7 +21,7 @@ from cachescope.model.errors import CatalogueUnusable
 
 __all__ = ["REVISIONS", "Catalogue", "open_for_reading", "open_for_writing", "upgrade", "usable"]
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """All migrations, oldest first. A database at any other revision was written by a newer cachescope."""
 
 _SQLITE_HEADER = b"SQLite format 3\x00"

@@ -12,6 +12,7 @@ from cachescope.catalogue import schema as t
 from cachescope.catalogue.look_alikes import distinguish
 from cachescope.catalogue.near_names import near_names
 from cachescope.catalogue.scope import Scope, checked_scope, current_presence
+from cachescope.catalogue.sizes import with_sizes
 from cachescope.catalogue.spec_writer import Knowledge
 from cachescope.catalogue.summaries import package_counts
 from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
@@ -37,7 +38,7 @@ _COMPARED_GROUPS = 20
 def package_report(
     connection: Connection, name: PackageName, *, ref: Ref | None, stack: Stack | None
 ) -> PackageReport:
-    """Report one package. At most 8 statements, 1 for 500 specs, and those of ``distinguish`` for 20 groups."""
+    """Report one package: at most 8 statements, 1 for 500 specs, those of ``with_sizes``, and of ``distinguish`` for 20 groups."""
     scope = checked_scope(connection, ref, stack)
     name_id = connection.execute(select(t.name.c.id).where(t.name.c.text == name)).scalar()
     presence = current_presence(scope, t.spec.c.name_id == name_id)
@@ -50,7 +51,9 @@ def package_report(
         .order_by(t.version.c.key.desc(), t.spec.c.hash)
         .limit(_SHOWN_SPECS)
     ).all()
-    summaries = read_summaries(connection, rows, scope)
+    summaries, sizes = with_sizes(
+        connection, [row.id for row in rows], read_summaries(connection, rows, scope), scope
+    )
     versions = list(dict.fromkeys(spec.version for spec in summaries))
     return PackageReport(
         name=name,
@@ -64,6 +67,7 @@ def package_report(
         stacks=_stacks(connection, name_id, scope),
         groups=_groups(connection, [(row.id, row.knowledge) for row in rows], summaries),
         shown=len(summaries),
+        sizes=sizes,
     )
 
 

@@ -162,7 +162,7 @@ def remove_mirror(connection: Connection, name: MirrorName) -> None:
     if mirror_id is None:
         raise NotInCatalogue(f"there is no mirror {name}", hint="'cachescope caches' lists the mirrors")
     ids = select(t.source.c.id).where(t.source.c.mirror_id == mirror_id)
-    for table in (t.presence, t.snapshot, t.document):
+    for table in (t.presence, t.snapshot, t.document, t.archive):
         connection.execute(delete(table).where(table.c.source_id.in_(ids)))
     connection.execute(delete(t.source).where(t.source.c.mirror_id == mirror_id))
     connection.execute(delete(t.mirror).where(t.mirror.c.id == mirror_id))

@@ -5,9 +5,9 @@ Elsewhere nothing is drawn: the report at the end has one line for each source.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from cachescope.jobs.progress import NoProgress, SyncProgress
+from cachescope.jobs.progress import NoProgress, SizesProgress, SyncProgress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 
     from cachescope.model.results import SourceOutcome
 
-__all__ = ["sync_progress"]
+__all__ = ["Bars", "sync_progress"]
+
+
+class Bars(SyncProgress, SizesProgress, Protocol):
+    """Drawn for all that a sync does."""
 
 
 @contextmanager
-def sync_progress(console: "Console") -> Iterator[SyncProgress]:
+def sync_progress(console: "Console") -> Iterator[Bars]:
     """Draw bars while the block runs, if somebody looks."""
     if not console.is_terminal:
         yield NoProgress()
@@ -50,6 +54,14 @@ class _Bars:
         speed = self._bars.tasks[self._bars.task_ids.index(task)].speed
         rate = f", {speed:,.0f} a second" if speed else ""
         self._bars.update(task, figures=f"{done:,} of {total:,} records{rate}")
+
+    def sized(self, name: str, done: int, total: int) -> None:
+        task = self._show(name, "sizes", done, total, "")
+        speed = self._bars.tasks[self._bars.task_ids.index(task)].speed
+        rate = f", {speed:,.0f} a second" if speed else ""
+        self._bars.update(task, figures=f"{done:,} of {total:,} binaries{rate}")
+        if done >= total:
+            self._bars.remove_task(self._tasks.pop((name, "sizes")))
 
     def finished(self, outcome: "SourceOutcome") -> None:
         for key in [key for key in self._tasks if key[0] == str(outcome.name)]:

@@ -14,12 +14,13 @@ from cachescope.cli.options import as_json as json_option
 from cachescope.model.errors import CachescopeError, NotInCatalogue, UserInputError
 from cachescope.model.identity import MirrorName, SourceName, parse_source_name
 from cachescope.model.mirror import MirrorUrl
-from cachescope.model.results import Attempt, AttemptOutcome, SourceOutcome, SyncReport
+from cachescope.model.results import Attempt, AttemptOutcome, SizesOutcome, SourceOutcome, SyncReport
 
 if TYPE_CHECKING:
     from cachescope.compose import Writing
     from cachescope.jobs.published_pages import PageReader
     from cachescope.jobs.refresh import Refresher
+    from cachescope.jobs.sizes import SizeReader
 
 __all__ = ["sync"]
 
@@ -29,9 +30,15 @@ _PUBLIC_REF = re.compile(r"develop(-\d{4}-\d{2}-\d{2})?|v\d+\.\d+(\.\d+)?")
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[NAME or URL]...")
 @click.option("--as", "name", metavar="NAME", help="Name for the mirror at an address.")
-@click.option("--probe", is_flag=True, help="Ask again for layouts that a mirror did not have.")
+@click.option("--probe", is_flag=True, help="Ask again for layouts (and sizes) that a mirror did not have.")
 @click.option("--strict", is_flag=True, help="Refuse an index with even one record that cannot be read.")
 @click.option("--allow-empty", is_flag=True, help="Accept an index that lost all its records.")
+@click.option(
+    "--sizes",
+    "with_sizes",
+    is_flag=True,
+    help="Ask also how large the binaries are that were not asked for yet.",
+)
 @click.option(
     "--keep-going/--fail-fast",
     default=True,
@@ -48,6 +55,7 @@ def sync(
     probe: bool,
     strict: bool,
     allow_empty: bool,
+    with_sizes: bool,
     keep_going: bool,
     as_json: bool,
 ) -> int:
@@ -63,6 +71,7 @@ def sync(
         raise UserInputError("--as names one mirror", hint="give one address with --as")
     hints: list[str] = []
     outcomes: list[SourceOutcome] = []
+    sizes: Sequence[SizesOutcome] | None = None
     with compose.writing(context.settings()) as tools, sync_progress(error_console()) as progress:
         plan = _Plan(
             tools=tools,
@@ -78,15 +87,23 @@ def sync(
                 _print(done)
             if not keep_going and any(one.error is not None for one in done):
                 break
-    hints.extend(_remedies(outcomes))
+        else:
+            if with_sizes:
+                sizes = _read_sizes(
+                    tools.size_reader(progress, again=probe), outcomes, everything=not targets
+                )
+                if not as_json:
+                    _print_sizes(sizes)
+    hints.extend(_remedies([*outcomes, *(sizes or ())]))
     if as_json:
         from cachescope.present import to_json
 
-        write_bytes(to_json.render_sync(SyncReport(tuple(outcomes), tuple(hints))))
+        found = tuple(sizes) if sizes is not None else None
+        write_bytes(to_json.render_sync(SyncReport(tuple(outcomes), tuple(hints), found)))
     else:
         for hint in hints:
             say(hint)
-    return _exit_code(outcomes)
+    return _exit_code([*outcomes, *(sizes or ())])
 
 
 def _done(step: "_Step") -> Sequence[SourceOutcome]:
@@ -105,13 +122,31 @@ def _print(outcomes: Sequence[SourceOutcome]) -> None:
         to_text.sync_outcome(console(), outcome)
 
 
-def _remedies(outcomes: Sequence[SourceOutcome]) -> Sequence[str]:
+def _read_sizes(
+    reader: "SizeReader", outcomes: Sequence[SourceOutcome], *, everything: bool
+) -> Sequence[SizesOutcome]:
+    """Ask for sizes where the index could be read: a mirror that is down is told once."""
+    down = {str(one.name) for one in outcomes if one.error is not None}
+    asked = [one.name for one in outcomes if isinstance(one.name, SourceName) and str(one.name) not in down]
+    if everything and not down:
+        return reader.read()
+    return reader.read(asked)
+
+
+def _print_sizes(outcomes: Sequence[SizesOutcome]) -> None:
+    from cachescope.present import to_text
+
+    for outcome in outcomes:
+        to_text.sizes_outcome(console(), outcome)
+
+
+def _remedies(outcomes: Sequence[SourceOutcome | SizesOutcome]) -> Sequence[str]:
     """Return what to do about the failures, each once."""
     hints = [one.error.hint for one in outcomes if isinstance(one.error, CachescopeError)]
     return [f"Hint: {hint}" for hint in dict.fromkeys(hints) if hint]
 
 
-def _exit_code(outcomes: Sequence[SourceOutcome]) -> int:
+def _exit_code(outcomes: Sequence[SourceOutcome | SizesOutcome]) -> int:
     """Return the worst code of several mirrors."""
     codes = [one.error.exit_code for one in outcomes if isinstance(one.error, CachescopeError)]
     return max(codes, default=0)

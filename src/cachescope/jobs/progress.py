@@ -4,7 +4,7 @@ from typing import Protocol
 
 from cachescope.model.results import SourceOutcome
 
-__all__ = ["NoProgress", "SyncProgress"]
+__all__ = ["NoProgress", "SizesProgress", "SyncProgress"]
 
 
 class SyncProgress(Protocol):
@@ -23,6 +23,14 @@ class SyncProgress(Protocol):
         ...
 
 
+class SizesProgress(Protocol):
+    """Told by ``sizes`` in the thread that writes."""
+
+    def sized(self, name: str, done: int, total: int) -> None:
+        """Binaries of the source ``name`` that were asked for, of how many."""
+        ...
+
+
 class NoProgress:
     """Says nothing."""
 
@@ -33,4 +41,7 @@ class NoProgress:
         """Ignore it."""
 
     def finished(self, outcome: SourceOutcome) -> None:
+        """Ignore it."""
+
+    def sized(self, name: str, done: int, total: int) -> None:
         """Ignore it."""
