@@ -48,7 +48,9 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         make_records(read_nodes(Path(nodes) if nodes else None), count=options.records, share_present=1.0)
     )
     write_mirror(mirror, records)
-    paths = [_path(one.text) for one in records if one.text.endswith('"in_buildcache":true}')]
+    # A large mirror may hold the same record twice.
+    present = (one.text for one in records if one.text.endswith('"in_buildcache":true}'))
+    paths = list(dict.fromkeys(map(_path, present)))
     binaries = len(paths)
     grown: list[float] = []
     floor: list[float] = []

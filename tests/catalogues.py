@@ -14,7 +14,9 @@ from cachescope.catalogue.reader import Reader
 from cachescope.jobs.progress import NoProgress, SizesProgress, SyncProgress
 from cachescope.jobs.published_pages import PageReader
 from cachescope.jobs.refresh import Refresher, RefreshOptions
+from cachescope.jobs.side_by_side import SideBySide
 from cachescope.jobs.sizes import SizeReader, SizesOptions
+from cachescope.model.errors import CachescopeError
 from cachescope.model.identity import DagHash, PackageName, parse_source_name
 from cachescope.model.mirror import MirrorUrl, parse_mirror_url
 from cachescope.model.results import SizesOutcome, SourceOutcome
@@ -69,6 +71,19 @@ class OpenCatalogue:
     def sync_folder(self, folder: Path) -> Sequence[SourceOutcome]:
         """Read a folder of published pages."""
         return self._pages().read_folder(_url(folder))
+
+    def sync_side_by_side(
+        self, *names: str, progress: SyncProgress | None = None, **bounds: Any
+    ) -> list[Sequence[SourceOutcome] | CachescopeError]:
+        """Read registered mirrors, several at a time; bounds are those of ``SideBySide``."""
+        chosen = {"mirrors_at_once": 4, "connections_per_host": 8, "hosts_at_once": 4, **bounds}
+        job = SideBySide(self._refresher(progress), **chosen)
+        return list(job.refresh([parse_source_name(name) for name in names]))
+
+    def add(self, name: str, address: Path | str) -> None:
+        """Register a mirror."""
+        with self.catalogue.writing() as connection:
+            registry.add_mirror(connection, parse_source_name(name).mirror, _url(address))
 
     def sizes(
         self, *names: str, progress: SizesProgress | None = None, **options: Any

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cachescope.jobs.progress import SizesProgress, SyncProgress
     from cachescope.jobs.published_pages import PageReader
     from cachescope.jobs.refresh import Refresher
+    from cachescope.jobs.side_by_side import SideBySide
     from cachescope.jobs.sizes import SizeReader
     from cachescope.transport.http_client import HttpClient
     from cachescope.transport.source import ByteSource
@@ -103,6 +104,17 @@ class Writing:
         )
         return Refresher(
             self.catalogue, open_source=self.open_source, now=now, options=options, progress=progress
+        )
+
+    def side_by_side(self, refresher: "Refresher") -> "SideBySide":
+        """Make the job that reads many mirrors at a time."""
+        from cachescope.jobs.side_by_side import SideBySide
+
+        return SideBySide(
+            refresher,
+            mirrors_at_once=self.settings.mirrors_at_once,
+            connections_per_host=self.settings.connections_per_host,
+            hosts_at_once=self.settings.hosts_at_once,
         )
 
     def size_reader(self, progress: "SizesProgress", *, again: bool) -> "SizeReader":

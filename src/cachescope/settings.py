@@ -45,7 +45,13 @@ class Settings:
     )
     max_redirects: int = _row(10, "how many redirects are followed for one document")
     connections_per_host: int = _row(
-        8, "how many questions 'sync --sizes' asks of one host at a time", least=1, most=256
+        8, "how many questions are asked of one host at a time", least=1, most=256
+    )
+    mirrors_at_once: int = _row(
+        4,
+        "how many mirrors a sync reads at a time; each holds its index until it is written",
+        least=1,
+        most=64,
     )
     hosts_at_once: int = _row(4, "how many hosts are asked at a time", least=1, most=64)
     sizes_retry_days: float = _row(

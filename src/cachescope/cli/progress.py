@@ -64,7 +64,7 @@ class _Bars:
             self._bars.remove_task(self._tasks.pop((name, "sizes")))
 
     def finished(self, outcome: "SourceOutcome") -> None:
-        for key in [key for key in self._tasks if key[0] == str(outcome.name)]:
+        for key in [key for key in list(self._tasks) if key[0] == str(outcome.name)]:
             self._bars.remove_task(self._tasks.pop(key))
 
     def _show(self, name: str, verb: str, done: int, total: int | None, figures: str) -> "TaskID":

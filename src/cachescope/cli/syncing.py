@@ -1,7 +1,7 @@
 """``sync``: reads mirrors and published pages into the catalogue."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -80,8 +80,8 @@ def sync(
             hints=hints,
         )
         # All targets are understood before the first one is read.
-        for step in plan.steps(targets, name):
-            done = _done(step)
+        steps = plan.steps(targets, name)
+        for done in plan.done_side_by_side(steps) if keep_going else map(_done, steps):
             outcomes.extend(done)
             if not as_json:
                 _print(done)
@@ -111,8 +111,12 @@ def _done(step: "_Step") -> Sequence[SourceOutcome]:
     try:
         return step.read()
     except (NotInCatalogue, UserInputError) as error:
-        attempt = Attempt(None, AttemptOutcome.FAILED, str(error))
-        return [SourceOutcome(name=step.target, layout=None, attempt=attempt, error=error)]
+        return _failed(step, error)
+
+
+def _failed(step: "_Step", error: CachescopeError) -> Sequence[SourceOutcome]:
+    attempt = Attempt(None, AttemptOutcome.FAILED, str(error))
+    return [SourceOutcome(name=step.target, layout=None, attempt=attempt, error=error)]
 
 
 def _print(outcomes: Sequence[SourceOutcome]) -> None:
@@ -158,6 +162,8 @@ class _Step:
 
     target: SourceName | MirrorUrl
     read: Callable[[], Sequence[SourceOutcome]]
+    beside_others: SourceName | None = None
+    """Set for a registered mirror, which may be read while others are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,7 +185,10 @@ class _Plan:
 
         with self.tools.catalogue.reading() as connection:
             mirrors = [mirror.name for mirror in registry.mirrors(connection) if mirror.url is not None]
-        steps = [_Step(SourceName(mirror), partial(self.refresher.refresh, mirror)) for mirror in mirrors]
+        steps = [
+            _Step(SourceName(mirror), partial(self.refresher.refresh, mirror), SourceName(mirror))
+            for mirror in mirrors
+        ]
         addresses = self.pages.known_pages()
         if addresses:
             steps.append(_Step(addresses[0], self.pages.read_known))
@@ -189,6 +198,28 @@ class _Plan:
                 hint="cachescope add NAME URL, or at once: cachescope sync URL --as NAME",
             )
         return steps
+
+    def done_side_by_side(self, steps: Sequence[_Step]) -> Iterator[Sequence[SourceOutcome]]:
+        """Take all steps, those together that may be; outcomes come in the order of the steps."""
+        together: list[tuple[_Step, SourceName]] = []
+        for step in steps:
+            source = step.beside_others
+            if source is not None and source.mirror not in {one.mirror for _, one in together}:
+                together.append((step, source))
+                continue
+            yield from self._together(together)
+            together = [(step, source)] if source is not None else []
+            if source is None:
+                yield _done(step)
+        yield from self._together(together)
+
+    def _together(self, some: Sequence[tuple[_Step, SourceName]]) -> Iterator[Sequence[SourceOutcome]]:
+        if len(some) < 2:  # noqa: PLR2004 - one alone needs no threads
+            yield from (_done(step) for step, _ in some)
+            return
+        results = self.tools.side_by_side(self.refresher).refresh([source for _, source in some])
+        for (step, _), result in zip(some, results, strict=True):
+            yield _failed(step, result) if isinstance(result, CachescopeError) else result
 
     def _named(self, target: str, name: str | None) -> _Step:
         from cachescope.catalogue import registry
@@ -202,7 +233,7 @@ class _Plan:
             mirror = registry.find_mirror(connection, source.mirror)
         if mirror is not None and mirror.url is None:
             return _Step(source, partial(self.pages.read_known, source.mirror))
-        return _Step(source, partial(self.refresher.refresh, source.mirror, view=source.view))
+        return _Step(source, partial(self.refresher.refresh, source.mirror, view=source.view), source)
 
     def _address(self, target: str, name: str | None) -> _Step:
         from cachescope import compose

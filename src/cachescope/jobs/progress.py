@@ -8,7 +8,7 @@ __all__ = ["NoProgress", "SizesProgress", "SyncProgress"]
 
 
 class SyncProgress(Protocol):
-    """Told by ``refresh`` in the thread that reads."""
+    """Told by ``refresh``; of several mirrors at once ``reading`` is told in the threads that read them."""
 
     def reading(self, name: str, done: int, total: int | None) -> None:
         """Bytes of the index of ``name`` so far, and all if known."""

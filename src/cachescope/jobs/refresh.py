@@ -5,7 +5,7 @@ One transaction a mirror. What fails leaves the former snapshot as it was, and t
 
 import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -32,7 +32,7 @@ from cachescope.model.mirror import Layout, MirrorUrl
 from cachescope.model.results import Attempt, AttemptOutcome, Counts, SourceOutcome
 from cachescope.transport.source import ByteSource
 
-__all__ = ["RefreshOptions", "Refresher"]
+__all__ = ["FetchedMirror", "PlannedMirror", "RefreshOptions", "Refresher"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +65,27 @@ class _Reading:
     result: ReadResult | CachescopeError | None = None
 
 
+@dataclass(slots=True)
+class PlannedMirror:
+    """Which sources of a mirror to ask, with what the catalogue knows of them."""
+
+    name: MirrorName
+    url: MirrorUrl
+    readings: list[_Reading]
+
+
+@dataclass(slots=True)
+class FetchedMirror:
+    """What was read of a mirror and is not written yet; holds its bytes until it is closed."""
+
+    planned: PlannedMirror
+    held: ExitStack
+
+    def close(self) -> None:
+        """Give the bytes back. A second call does nothing."""
+        self.held.close()
+
+
 class Refresher:
     """Refreshes mirrors; ``open_source`` and ``now`` come from the composition root."""
 
@@ -89,8 +110,39 @@ class Refresher:
         A failure is in the outcomes. Raises ``NotInCatalogue`` for a mirror that is not registered or has no address,
         and ``CatalogueUnusable``.
         """
-        url, readings = self._plan(name, view)
-        return self._refresh(name, url, readings)
+        with _collector_paused():
+            return self.write(self.fetch(self.plan(name, view=view)))
+
+    def address(self, name: MirrorName) -> MirrorUrl:
+        """Return where a registered mirror is; raises as ``refresh``."""
+        with self._catalogue.reading() as connection:
+            return self._address(connection, name)
+
+    def plan(self, name: MirrorName, *, view: ViewName | None = None) -> PlannedMirror:
+        """Say what to ask of a registered mirror; raises as ``refresh``."""
+        return PlannedMirror(name, *self._plan(name, view))
+
+    def fetch(self, planned: PlannedMirror) -> FetchedMirror:
+        """Read what was planned. Needs no catalogue, so several mirrors may be fetched in threads at a time."""
+        with ExitStack() as held:
+            source = self._open_source(planned.url)
+            held.callback(source.close)
+            reader = IndexReader(
+                source,
+                max_unpacked_bytes=self._options.max_unpacked_bytes,
+                temporary_folder=self._options.temporary_folder,
+            )
+            self._read(held.enter_context(reader), planned.readings)
+            return FetchedMirror(planned, held.pop_all())
+
+    def write(self, fetched: FetchedMirror) -> Sequence[SourceOutcome]:
+        """Write what was fetched, in one transaction, and give its bytes back."""
+        planned = fetched.planned
+        with closing(fetched), _collector_paused():
+            outcomes = self._write(planned.name, planned.url, planned.readings)
+        for outcome in outcomes:
+            self._progress.finished(outcome)
+        return outcomes
 
     def refresh_at(
         self, name: MirrorName, url: MirrorUrl, *, view: ViewName | None = None
@@ -110,7 +162,8 @@ class Refresher:
         if moved:
             # What was read elsewhere says nothing of documents here; and this place may have other layouts.
             readings = self._everywhere(name, view, readings)
-        outcomes = self._refresh(name, url, readings)
+        with _collector_paused():
+            outcomes = self.write(self.fetch(PlannedMirror(name, url, list(readings))))
         if moved and all(one.error is None for one in outcomes):
             with self._catalogue.writing() as connection:
                 registry.set_address(connection, name, url)
@@ -137,27 +190,6 @@ class Refresher:
             for one in locations
         ]
 
-    def _refresh(
-        self, name: MirrorName, url: MirrorUrl, readings: Sequence[_Reading]
-    ) -> Sequence[SourceOutcome]:
-        source = self._open_source(url)
-        try:
-            with (
-                _collector_paused(),
-                IndexReader(
-                    source,
-                    max_unpacked_bytes=self._options.max_unpacked_bytes,
-                    temporary_folder=self._options.temporary_folder,
-                ) as reader,
-            ):
-                self._read(reader, readings)
-                outcomes = self._write(name, url, readings)
-            for outcome in outcomes:
-                self._progress.finished(outcome)
-        finally:
-            source.close()
-        return outcomes
-
     def views(self, name: MirrorName) -> Sequence[ViewName]:
         """Return the views of a mirror that its folder shows and the catalogue does not read; empty for web servers."""
         url, readings = self._plan(name, None)
@@ -173,16 +205,7 @@ class Refresher:
 
     def _plan(self, name: MirrorName, view: ViewName | None) -> tuple[MirrorUrl, list[_Reading]]:
         with self._catalogue.reading() as connection:
-            mirror = registry.find_mirror(connection, name)
-            if mirror is None:
-                raise NotInCatalogue(
-                    f"there is no mirror {name}", hint=f"register it: cachescope add {name} URL"
-                )
-            if mirror.url is None:
-                raise NotInCatalogue(
-                    f"{name} is known from published pages alone and has no address",
-                    hint=f"give it one: cachescope add {name} URL",
-                )
+            url = self._address(connection, name)
             known = {(one.layout, one.view): one for one in registry.known_sources(connection, name)}
             probed = registry.probed_at(connection, name)
             due = self._options.probe or probed is None or self._now() - probed >= self._options.probe_after
@@ -201,7 +224,19 @@ class Refresher:
                 found = known.get(key)
                 documents = registry.documents(connection, found.id) if found is not None else {}
                 readings.append(_Reading(SourceName(name, key[1]), location, found, documents.get("")))
-        return mirror.url, readings
+        return url, readings
+
+    @staticmethod
+    def _address(connection: Connection, name: MirrorName) -> MirrorUrl:
+        mirror = registry.find_mirror(connection, name)
+        if mirror is None:
+            raise NotInCatalogue(f"there is no mirror {name}", hint=f"register it: cachescope add {name} URL")
+        if mirror.url is None:
+            raise NotInCatalogue(
+                f"{name} is known from published pages alone and has no address",
+                hint=f"give it one: cachescope add {name} URL",
+            )
+        return mirror.url
 
     def _read(self, reader: IndexReader, readings: Iterable[_Reading]) -> None:
         unreachable: MirrorUnavailable | None = None
