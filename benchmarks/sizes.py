@@ -20,8 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from generator import NODES_VARIABLE, make_records, read_nodes, write_mirror
+from generator import make_records
 from measure import Measure, ProcessFailed, measure
+from mirror_files import write_mirror
+from nodes import NODES_VARIABLE, read_nodes
 
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE.parent / "src"
@@ -48,9 +50,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         make_records(read_nodes(Path(nodes) if nodes else None), count=options.records, share_present=1.0)
     )
     write_mirror(mirror, records)
-    # A large mirror may hold the same record twice.
-    present = (one.text for one in records if one.text.endswith('"in_buildcache":true}'))
-    paths = list(dict.fromkeys(map(_path, present)))
+    paths = [_path(one.text) for one in records if one.is_present]
     binaries = len(paths)
     grown: list[float] = []
     floor: list[float] = []
