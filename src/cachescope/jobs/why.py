@@ -1,5 +1,6 @@
 """Why specs of a lock file are missing: nearest binaries, then causes, then what follows from each."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from cachescope.jobs.why_nearest import nearest_binaries
 from cachescope.jobs.why_remedies import note_of, remedy_of
 from cachescope.model.identity import DagHash
 from cachescope.model.record import Presence
+from cachescope.model.spec import Architecture
 from cachescope.model.why import Cause, CauseKind, Difference, Lacking, Nearest, WhyReport
 from cachescope.query.matching import matches
 from cachescope.query.spec_query import SpecQuery
@@ -29,7 +31,9 @@ def explain_missing(wanted: Wanted, lookup: LockLookup, *, only: SpecQuery | Non
     """
     order = [*dependencies_first(wanted.specs), *(one for one in wanted.lock.bare if one not in wanted.specs)]
     lacking = [one for one in order if wanted.is_lacking(one)]
-    comparer = Comparer(lookup, wanted.specs, wanted.known, set(lacking), wanted.lock.external_places)
+    comparer = Comparer(
+        lookup, wanted.specs, wanted.known, set(lacking), wanted.lock.external_places, _home(wanted)
+    )
     nearest = _nearest(wanted, lookup, lacking, comparer)
     bare_names = {wanted.specs[one].name for one in lacking if one in wanted.specs and not nearest[one]}
     drafts = Drafts(wanted, comparer, nearest, lookup.places_of_names(bare_names))
@@ -55,13 +59,18 @@ def _nearest(
 ) -> dict[DagHash, list[Evaluation]]:
     specs = [wanted.specs[one] for one in lacking if one in wanted.specs]
     found: dict[DagHash, list[Evaluation]] = {one: [] for one in lacking}
-    for externals in (False, True):
-        some = [spec for spec in specs if spec.external == externals]
-        candidates = lookup.candidates({spec.name for spec in some}, externals=externals)
-        for binaries in candidates.values():
-            comparer.take(binaries)
-        found.update(nearest_binaries(some, candidates, comparer))
+    binaries = lookup.candidates({spec.name for spec in specs if not spec.external})
+    externals = lookup.candidates({spec.name for spec in specs if spec.external}, externals=True)
+    for some in (*binaries.values(), *externals.values()):
+        comparer.take(some)
+    found.update(nearest_binaries(specs, binaries, externals, comparer))
     return found
+
+
+def _home(wanted: Wanted) -> Architecture | None:
+    """Return what most of the specs that are there are built for."""
+    counts = Counter(spec.architecture for one, spec in wanted.specs.items() if wanted.is_present(one))
+    return max(counts, key=lambda one: (counts[one], one), default=None)
 
 
 def _matching(wanted: Wanted, missing: Iterable[DagHash], only: SpecQuery | None) -> Iterator[DagHash]:

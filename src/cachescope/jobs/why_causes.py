@@ -236,7 +236,9 @@ class Drafts:
         """Return nodes below that are there but others in the cached binary, unless a cause says so already."""
         explained = self._explained.get(dag_hash, frozenset())
         for node in sorted(best.nodes):
-            differences = self.comparer.own_of(node)
+            differences = self.comparer.said_of(node)
+            if not differences and node.hash in self.comparer.lacking:
+                continue  # its own fields are cached: what it lacks together is its own cause
             if node.hash in explained or (differences and self._shared.issuperset(differences)):
                 continue
             yield node
@@ -276,7 +278,9 @@ class Drafts:
 
     def _is_unused(self, node: DeepNode, dag_hash: DagHash) -> bool:
         """Say whether nothing of this lock file that is present depends on a node, nor any cached binary of this package."""
-        if any(self.wanted.is_present(parent) for parent in self._parents.get(node.hash, ())):
+        if node.hash in self.comparer.lacking or any(
+            self.wanted.is_present(parent) for parent in self._parents.get(node.hash, ())
+        ):
             return False
         known = self.wanted.known.get(node.hash)
         return known is None or not any(
@@ -344,7 +348,7 @@ def _told_apart(spec: ConcreteSpec, version: str, node: DeepNode, comparer: Comp
     """Say two dependencies of one name by their versions, else by what differs in them, else by their hashes."""
     if spec.version != version:
         return spec.version, version
-    differences = comparer.own_of(node)
+    differences = comparer.said_of(node)
     if differences and all(one.field != "recipe" for one in differences):
         return tuple(
             " ".join([spec.version, *(f"{one.field}={value or 'none'}" for one, value in pairs)])

@@ -1,8 +1,9 @@
 """A wanted spec beside a cached one: own fields, the set of dependencies, and the deepest nodes that differ.
 
 A hash covers a spec's dependencies by their hashes. So where own fields agree and a dependency differs, the reason lies in
-that dependency or below it. Three things end the way down: a dependency that is missing itself (its own causes are these),
-one that differs by itself (it is the reason), and equal hashes (nothing below differs).
+that dependency or below it. The way down ends at equal hashes (nothing below differs) and at a node that differs by itself
+(it is the reason). A dependency that is missing itself is followed: its causes are these too. But only as far as they
+explain it: where it differs from the cached one in more than from its own nearest binary, that is a further reason.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,14 @@ from typing import NamedTuple
 from cachescope.catalogue.lock_lookup import LockLookup
 from cachescope.model.identity import DagHash
 from cachescope.model.sightings import CachedEdge, CachedSpec, KnownSpec
-from cachescope.model.spec import RUNTIME, ConcreteSpec, DependencyEdge, VariantSet, deptype_names
+from cachescope.model.spec import (
+    RUNTIME,
+    Architecture,
+    ConcreteSpec,
+    DependencyEdge,
+    VariantSet,
+    deptype_names,
+)
 from cachescope.model.why import Difference
 
 __all__ = ["Comparer", "Deep", "DeepNode", "Evaluation", "is_of_system", "weight"]
@@ -29,6 +37,15 @@ _WEIGHT_OF_DEPTH = 6
 """What a node below counts beside its own differences: a difference of the spec itself explains more simply."""
 
 _WEIGHT_OF_PAGE = 20
+_NEAR = 12
+"""What a lacking dependency may differ from a cached one, for it to be looked at what lies below the two."""
+
+_AS_NEAR = 3
+"""How much farther a cached dependency may be from a lacking one than its nearest binary, to be as good as that."""
+
+_AT_HOME = 5
+"""What is taken off for a binary of another system, if it is the one for which the rest of the lock file is built."""
+
 _SHORT_PATCH = 7
 _NO_KEY = -1
 
@@ -96,6 +113,12 @@ class Comparer:
     """What is missing, and externals that the catalogue has not met."""
 
     external_places: Mapping[DagHash, str]
+    home: Architecture | None = None
+    """What most specs of the lock file that are there are built for."""
+
+    best: dict[DagHash, Evaluation] = field(default_factory=dict)
+    """The nearest binary of each lacking spec, as far as it is known: dependencies come first."""
+
     complete: bool = True
     """False where more nodes differ than are read."""
 
@@ -135,7 +158,7 @@ class Comparer:
         """Read all that comparing these pairs will need, level by level. At most 4 statements a level for 500 nodes."""
         level = set(pairs)
         seen: set[tuple[DagHash, int]] = set()
-        for _ in range(_DEEPEST):
+        for depth in range(_DEEPEST):
             level -= seen
             if not level:
                 return
@@ -153,7 +176,9 @@ class Comparer:
                 self._places.update(dict.fromkeys(externals, ""))
                 self._places.update(self.lookup.external_places(externals))
             self._load_unmatched(level)
-            level = {pair for above in level for pair in self._below(*above)}
+            level = {
+                pair for above in level if not depth or self._is_near(*above) for pair in self._below(*above)
+            }
         self.complete = self.complete and not level
 
     def _load_unmatched(self, pairs: Iterable[tuple[DagHash, int]]) -> None:
@@ -164,13 +189,17 @@ class Comparer:
         if unread:
             self._nodes.update(self.lookup.specs(unread))
 
+    def _is_near(self, dag_hash: DagHash, key: int) -> bool:
+        """Say whether it is looked at what lies below a pair of dependencies."""
+        own = self.own(self.specs[dag_hash], self._nodes[key])
+        return sum(weight(one.field) for one in own) <= _NEAR if dag_hash in self.lacking else not own
+
     def _below(self, dag_hash: DagHash, key: int) -> Iterator[tuple[DagHash, int]]:
         """Return the pairs of dependencies that must be looked at below a pair."""
         spec, cached = self.specs[dag_hash], self._nodes[key]
         for edge, other in self._differing(spec, cached):
-            if edge.hash in self.lacking or edge.hash not in self.specs:
-                continue
-            yield edge.hash, other.child
+            if edge.hash in self.specs:
+                yield edge.hash, other.child
 
     # -- comparing ----------------------------------------------------------------------------------------------------
 
@@ -184,6 +213,7 @@ class Comparer:
             found += (one.platform != other.platform) * _WEIGHTS["platform"]
             found += (one.os != other.os) * _WEIGHTS["os"]
             found += (one.target != other.target) * _WEIGHT
+            found -= (other == self.home) * _AT_HOME
         if spec.compiler != cached.compiler and not self._compiler_is_missing(spec):
             found += _WEIGHT
         if not cached.recorded:
@@ -196,29 +226,34 @@ class Comparer:
             found += _WEIGHT
         return found + self._variant_weight(spec.variants, cached.variant_set)
 
-    def evaluate(self, spec: ConcreteSpec, cached: CachedSpec) -> Evaluation:
+    def evaluate(self, spec: ConcreteSpec, cached: CachedSpec, *, depth: int = 0) -> Evaluation:
         """Compare a wanted spec with one binary; ``prepare`` has read what that needs."""
         own = list(self.own(spec, cached))
         if not cached.recorded:
             cost: float = _WEIGHT_OF_PAGE + sum(weight(one.field) for one in own)
             return Evaluation(cached, tuple(own), frozenset(), frozenset(), cost)
         own += self._shape(spec, cached)
-        deep = self._united(spec, cached, depth=0)
+        deep = self._united(spec, cached, depth=depth)
         own = self._without_derived(spec, cached, own)
         if not own and not deep.follows and not deep.nodes:
             own = [Difference("hash", spec.hash, cached.hash)]
         explained = set(own)
-        nodes = frozenset(one for one in deep.nodes if not explained.issuperset(self.own_of(one)))
+        said = {one: self.said_of(one) for one in deep.nodes}
+        nodes = frozenset(one for one, found in said.items() if not found or not explained.issuperset(found))
         cost = sum(weight(one.field) for one in own) + len(deep.follows) / 10
-        cost += sum(_WEIGHT_OF_DEPTH + sum(weight(d.field) for d in self.own_of(one)) for one in nodes)
+        cost += sum(_WEIGHT_OF_DEPTH + sum(weight(each.field) for each in said[one]) for one in nodes)
+        if spec.architecture != cached.architecture == self.home:
+            cost -= _AT_HOME
         return Evaluation(cached, tuple(own), deep.follows, nodes, cost)
 
-    def own_of(self, node: DeepNode) -> tuple[Difference, ...]:
-        """Return in which own fields a node differs from the one in whose place it stands."""
+    def said_of(self, node: DeepNode) -> tuple[Difference, ...]:
+        """Return what makes a node differ from the one in whose place it stands, beyond what its own causes say."""
         spec, cached = self.specs[node.hash], self._nodes.get(node.cached)
         if cached is None:
             return ()
-        return (*self.own(spec, cached), *self._shape(spec, cached))
+        best = self.best.get(node.hash)
+        said = best.own if best is not None else ()
+        return tuple(one for one in (*self.own(spec, cached), *self._shape(spec, cached)) if one not in said)
 
     def own(self, spec: ConcreteSpec, cached: CachedSpec) -> tuple[Difference, ...]:
         """Return in which own fields two specs differ, dependencies aside."""
@@ -411,30 +446,35 @@ class Comparer:
         for edge, other in self._differing(spec, cached):
             if edge.hash in self.lacking:
                 follows.add(edge.hash)
-                continue
             below = self._descend(edge.hash, other.child, depth + 1)
             follows |= below.follows
             nodes |= below.nodes
         return Deep(frozenset(follows), frozenset(nodes))
 
     def _descend(self, dag_hash: DagHash, key: int, depth: int) -> Deep:
-        """Return what makes a dependency that is there differ from the one in whose place it stands."""
+        """Return what makes a dependency differ from the one in whose place it stands; of a lacking one only what is more than its causes say."""
         pair = (dag_hash, key)
         found = self._deep.get(pair)
-        if found is not None:
-            return found
-        itself = Deep(frozenset(), frozenset({DeepNode(dag_hash, key)}))
-        spec, cached = self.specs.get(dag_hash), self._nodes.get(key)
+        if found is None:
+            found = self._deep[pair] = self._descended(DeepNode(dag_hash, key), depth)
+        return found
+
+    def _descended(self, node: DeepNode, depth: int) -> Deep:
+        spec, cached = self.specs.get(node.hash), self._nodes.get(node.cached)
         if spec is None:
             return _NOTHING
-        if cached is None or key not in self._edges or depth > _DEEPEST:
+        itself = Deep(frozenset(), frozenset({node}))
+        unread = cached is None or node.cached not in self._edges or depth > _DEEPEST
+        if node.hash in self.lacking:
+            best = self.best.get(node.hash)
+            if best is None or cached is None or unread:
+                return _NOTHING
+            farther = self.evaluate(spec, cached, depth=depth).cost - best.cost
+            return itself if farther > _AS_NEAR else _NOTHING
+        if cached is None or unread or self.said_of(node):
             return itself
-        own = [*self.own(spec, cached), *self._shape(spec, cached)]
-        found = itself if own else self._united(spec, cached, depth=depth)
-        if not found.follows and not found.nodes:
-            found = itself
-        self._deep[pair] = found
-        return found
+        below = self._united(spec, cached, depth=depth)
+        return below if below.follows or below.nodes else itself
 
 
 def _same_name_and_use(one: DependencyEdge, other: CachedEdge) -> bool:

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from cachescope.model.coverage import Tally
 from cachescope.model.identity import DagHash, MirrorName
 from cachescope.model.results import SpecSummary
 
-__all__ = ["Cause", "CauseKind", "Difference", "Lacking", "Nearest", "WhyReport"]
+__all__ = ["Cause", "CauseKind", "Difference", "Lacking", "Nearest", "WhatIf", "WhyReport"]
 
 
 class CauseKind(enum.StrEnum):
@@ -139,3 +140,19 @@ class WhyReport:
     def lacking(self) -> Iterator[DagHash]:
         """Return the hashes of what is missing."""
         return (one.spec.hash for one in self.missing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIf:
+    """Coverage under a changed constraint: an estimate."""
+
+    query: str
+    before: Tally
+    after: Tally
+    changed: int
+    """Specs that would change, those included that depend on them."""
+
+    gained: tuple[DagHash, ...]
+    """As they stand in the lock file now."""
+
+    lost: tuple[DagHash, ...]
