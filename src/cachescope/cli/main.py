@@ -30,6 +30,8 @@ _COMMANDS = {
     "package": "reading",
     "show": "reading",
     "diff": "reading",
+    "coverage": "covering",
+    "why": "covering",
     "page": "exporting",
     "export": "exporting",
     "serve": "serving",

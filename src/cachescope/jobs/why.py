@@ -18,6 +18,7 @@ from cachescope.model.why import Cause, CauseKind, Difference, Lacking, Nearest,
 from cachescope.query.matching import matches
 from cachescope.query.spec_query import SpecQuery
 from cachescope.query.universe import Universe
+from cachescope.query.versions import version_key
 
 __all__ = ["explain_missing"]
 
@@ -149,7 +150,7 @@ def _subjects(draft: Draft, wanted: Wanted) -> tuple[DagHash, ...]:
 
 def _differences(draft: Draft) -> tuple[Difference, ...]:
     if draft.kind is CauseKind.DEPENDENCY_UNUSED and draft.about is not None:
-        cached = ", ".join(sorted(draft.alternatives))
+        cached = ", ".join(sorted(draft.alternatives, key=version_key))
         return (Difference(f"dependency:{draft.about.name}", draft.about.version, cached),)
     return draft.differences
 

@@ -128,7 +128,7 @@ def note_of(draft: Draft, packages: Sequence[str]) -> str:  # noqa: PLR0911 - on
         case CauseKind.DEPENDENCY_UNUSED:
             return (
                 f"{title} is there, but cached {_listed(packages)} are built on "
-                f"{' and '.join(sorted(draft.alternatives))}"
+                f"{' and '.join(sorted(draft.alternatives, key=version_key))}"
             )
         case CauseKind.COMBINATION:
             told = "; ".join(map(_told, draft.differences))
