@@ -122,6 +122,9 @@ class Comparer:
     complete: bool = True
     """False where more nodes differ than are read."""
 
+    _read: int = 0
+    _compilers: dict[DagHash, bool] = field(default_factory=dict)
+    _shapes: dict[tuple[DagHash, int], list[Difference]] = field(default_factory=dict)
     _nodes: dict[int, CachedSpec] = field(default_factory=dict)
     _edges: dict[int, tuple[CachedEdge, ...]] = field(default_factory=dict)
     _own: dict[tuple[DagHash, int], tuple[Difference, ...]] = field(default_factory=dict)
@@ -151,7 +154,9 @@ class Comparer:
         return self._edges.get(key, ())
 
     def cached(self, key: int) -> CachedSpec:
-        """Return a cached spec that was read."""
+        """Return a cached spec."""
+        if key not in self._nodes:
+            self.take(self.lookup.specs([key]).values())
         return self._nodes[key]
 
     def prepare(self, pairs: Iterable[tuple[DagHash, int]]) -> None:
@@ -165,7 +170,8 @@ class Comparer:
             seen |= level
             keys = {key for _, key in level}
             unread = {key for key in keys if key not in self._nodes}
-            if len(self._nodes) + len(unread) > _MOST_NODES:
+            self._read += len(unread)
+            if self._read > _MOST_NODES:
                 self.complete = False
                 return
             if unread:
@@ -203,28 +209,49 @@ class Comparer:
 
     # -- comparing ----------------------------------------------------------------------------------------------------
 
-    def roughly(self, spec: ConcreteSpec, cached: CachedSpec) -> int:
-        """Return the weight of what differs in own fields, quickly: this is asked of every binary of the package."""
+    def roughly(self, spec: ConcreteSpec, candidates: Sequence[CachedSpec]) -> list[tuple[int, CachedSpec]]:
+        """Return the weight of what differs in own fields, quickly: this is asked of every binary of a package.
+
+        Binaries share few systems and few builds, so each of these is weighed once.
+        """
+        systems: dict[tuple[int, int], int] = {}
+        builds: dict[tuple[str, int, str, str, str, bool], int] = {}
+        found = []
+        for one in candidates:
+            # What the catalogue holds once is one object, for as long as the look-up lives.
+            system = (id(one.architecture), id(one.compiler))
+            weight_of_system = systems.get(system)
+            if weight_of_system is None:
+                weight_of_system = systems[system] = self._weight_of_system(spec, one)
+            build = (
+                one.version, one.variant_set, one.package_hash, one.namespace, one.build_spec, one.recorded
+            )  # fmt: skip
+            weight_of_build = builds.get(build)
+            if weight_of_build is None:
+                weight_of_build = builds[build] = self._weight_of_build(spec, one)
+            found.append((weight_of_system + weight_of_build, one))
+        return found
+
+    def _weight_of_system(self, spec: ConcreteSpec, cached: CachedSpec) -> int:
         found = 0
-        if spec.version != cached.version:
-            found += _WEIGHT
-        if spec.architecture != cached.architecture:
-            one, other = spec.architecture, cached.architecture
+        one, other = spec.architecture, cached.architecture
+        if one != other:
             found += (one.platform != other.platform) * _WEIGHTS["platform"]
             found += (one.os != other.os) * _WEIGHTS["os"]
             found += (one.target != other.target) * _WEIGHT
             found -= (other == self.home) * _AT_HOME
         if spec.compiler != cached.compiler and not self._compiler_is_missing(spec):
             found += _WEIGHT
+        return found
+
+    def _weight_of_build(self, spec: ConcreteSpec, cached: CachedSpec) -> int:
+        found = self._variant_weight(spec.variants, cached.variant_set)
+        found += (spec.version != cached.version) * _WEIGHT
         if not cached.recorded:
-            return found + _WEIGHT_OF_PAGE + self._variant_weight(spec.variants, cached.variant_set)
-        if spec.package_hash != cached.package_hash:
-            found += _WEIGHTS["recipe"]
-        if spec.namespace != cached.namespace:
-            found += _WEIGHTS["namespace"]
-        if (spec.build_spec or "") != cached.build_spec:
-            found += _WEIGHT
-        return found + self._variant_weight(spec.variants, cached.variant_set)
+            return found + _WEIGHT_OF_PAGE
+        found += (spec.package_hash != cached.package_hash) * _WEIGHTS["recipe"]
+        found += (spec.namespace != cached.namespace) * _WEIGHTS["namespace"]
+        return found + ((spec.build_spec or "") != cached.build_spec) * _WEIGHT
 
     def evaluate(self, spec: ConcreteSpec, cached: CachedSpec, *, depth: int = 0) -> Evaluation:
         """Compare a wanted spec with one binary; ``prepare`` has read what that needs."""
@@ -296,11 +323,14 @@ class Comparer:
 
     def _compiler_is_missing(self, spec: ConcreteSpec) -> bool:
         """Say whether the compiler is a spec that is missing itself: then it is the cause, not a field of what it builds."""
-        return any(
-            edge.hash in self.lacking and edge.hash in self.specs and not self.specs[edge.hash].external
-            for edge in spec.edges
-            if not _LANGUAGES.isdisjoint(edge.kind.virtuals)
-        )
+        found = self._compilers.get(spec.hash)
+        if found is None:
+            found = self._compilers[spec.hash] = any(
+                edge.hash in self.lacking and edge.hash in self.specs and not self.specs[edge.hash].external
+                for edge in spec.edges
+                if not _LANGUAGES.isdisjoint(edge.kind.virtuals)
+            )
+        return found
 
     # -- variants and flags ---------------------------------------------------------------------------------------------
 
@@ -398,8 +428,14 @@ class Comparer:
 
     def _shape(self, spec: ConcreteSpec, cached: CachedSpec) -> list[Difference]:
         """Return dependencies that only one has, and those that are used otherwise."""
-        if cached.key not in self._edges:
-            return []
+        found = self._shapes.get((spec.hash, cached.key))
+        if found is None:
+            if cached.key not in self._edges:
+                return []
+            found = self._shapes[spec.hash, cached.key] = self._shaped(spec, cached)
+        return found
+
+    def _shaped(self, spec: ConcreteSpec, cached: CachedSpec) -> list[Difference]:
         pairs, mine, theirs = self._matched(spec, cached)
         found = []
         for edge, other in pairs:

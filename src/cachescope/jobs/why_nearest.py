@@ -63,7 +63,7 @@ def nearest_binaries(
 def _considered(
     spec: ConcreteSpec, candidates: Sequence[CachedSpec], comparer: Comparer
 ) -> list[tuple[int, CachedSpec]]:
-    rough = ((comparer.roughly(spec, one), one) for one in candidates)
+    rough = comparer.roughly(spec, candidates)
     return nsmallest(_CONSIDERED, rough, key=lambda one: (one[0], one[1].key))
 
 
