@@ -1,5 +1,6 @@
 """Two states of a mirror of a few thousand records, for what takes a while."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,13 @@ def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setenv("CACHESCOPE_TEMPORARY_FOLDER", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def judged_file(shared: Path, tmp_path_factory: pytest.TempPathFactory, _empty_file: Path) -> Path:
+    """A catalogue of the reference mirror, for tests that only read it."""
+    file = tmp_path_factory.mktemp("judged") / "catalogue.sqlite"
+    shutil.copy(_empty_file, file)
+    with OpenCatalogue(file) as opened:
+        opened.sync("judged", shared / "data" / "mirror-10k")
+    return file

@@ -255,7 +255,7 @@ class LockLookup:
         missing = sorted(key for key in keys if key is not None and key not in texts)
         for some in chunks(missing):
             rows = self._connection.execute(select(table.c.id, table.c.text).where(table.c.id.in_(some)))
-            texts.update(row.tuple() for row in rows)
+            texts.update((row.id, row.text) for row in rows)
         return texts
 
     def _architectures(self) -> dict[int, Architecture]:

@@ -13,15 +13,20 @@ __all__ = ["note_of", "remedy_of"]
 
 _REUSE = "concretizer:\n  reuse: true"
 _NAMES_SHOWN = 4
+_FEW = 3
+"""Packages that are named one by one, where more are meant by 'all'."""
+
 _OF_ALL = "all"
 
 
-def remedy_of(draft: Draft, urls: Mapping[MirrorName, MirrorUrl | None]) -> str:  # noqa: PLR0911 - one row a kind
+def remedy_of(  # noqa: PLR0911 - one row a kind
+    draft: Draft, urls: Mapping[MirrorName, MirrorUrl | None], packages: Sequence[str]
+) -> str:
     """Say what to do; what belongs into ``spack.yaml`` stands as YAML."""
     name = draft.about.name if draft.about is not None else _OF_ALL
     match draft.kind:
         case CauseKind.SHARED_DIFFERENCE:
-            return _for_difference(draft.differences[0])
+            return _for_difference(draft.differences[0], packages)
         case CauseKind.OWN_FIELD:
             return _for_fields(name, draft.differences)
         case CauseKind.DEPENDENCY_UNUSED:
@@ -50,7 +55,11 @@ def remedy_of(draft: Draft, urls: Mapping[MirrorName, MirrorUrl | None]) -> str:
             )
 
 
-def _for_difference(one: Difference) -> str:  # noqa: PLR0911 - one row a field
+def _for_difference(one: Difference, packages: Sequence[str]) -> str:  # noqa: PLR0911 - one row a field
+    constraint = _constraint(one)
+    if len(packages) <= _FEW and constraint and one.field not in {"os", "platform"}:
+        lines = [f"  {name}:\n    require: '{constraint}'" for name in packages]
+        return "\n".join(["packages:", *lines])
     if one.field == "compiler" and one.cached:
         return f"packages:\n  all:\n    prefer: ['%{one.cached}']"
     if one.field == "target" and one.cached:
@@ -64,8 +73,7 @@ def _for_difference(one: Difference) -> str:  # noqa: PLR0911 - one row a field
     if one.field.startswith("flags:"):
         flag = one.field.partition(":")[2]
         return f"concretize without {flag}={one.wanted!r}" if one.wanted else f"set {flag}={one.cached!r}"
-    text = _constraint(one)
-    return f"packages:\n  all:\n    prefer: ['{text}']" if text else _REUSE
+    return f"packages:\n  all:\n    prefer: ['{constraint}']" if constraint else _REUSE
 
 
 def _for_fields(name: str, differences: Sequence[Difference]) -> str:
