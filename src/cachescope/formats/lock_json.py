@@ -119,6 +119,7 @@ def read_lock(data: bytes, name: str) -> LockFile:
         return _read(data, name)
     except CachescopeError as error:
         error.where = f"{name}: {error.where}" if error.where else name
+        error.hint = error.hint or _HINT
         raise
 
 
