@@ -2,7 +2,6 @@
 
 from itertools import combinations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,10 +30,10 @@ def test_a_mirror_that_has_nothing_of_its_own_is_left_out() -> None:
 
 def test_two_that_fit_together_beat_the_largest_one() -> None:
     """Taking the largest first would need three."""
-    one, two = mirror_sets(present(0b0111_1000, 0b1111_0000 >> 1 & 0b0110_0000 | 0b1100_0000, 0b0001_1111), 8)
+    one, two = mirror_sets(present(0b0011_1100, 0b1111_0000, 0b0000_1111), 8)
     assert len(one.mirrors) == 1
     assert len(two.mirrors) == 2
-    assert two.tally.present == 7
+    assert two.tally.present == 8
 
 
 @given(st.lists(st.integers(0, 2**10 - 1), min_size=1, max_size=6))
@@ -57,9 +56,9 @@ def test_no_smaller_set_covers_as_much(bits: list[int]) -> None:
         assert best_of.tally.present == best
 
 
-@pytest.mark.parametrize("count", [64])
-def test_many_mirrors_are_covered_greedily_and_that_is_said(count: int) -> None:
+def test_many_mirrors_are_covered_greedily_and_that_is_said() -> None:
+    count = 64
     found = mirror_sets(present(*(1 << number for number in range(count))), count)
     assert found[-1].tally.present == count
-    assert not found[-1].exact
+    assert not found[count // 2].exact
     assert found[0].exact

@@ -1,7 +1,7 @@
 """Why specs of a lock file are missing: nearest binaries, then causes, then what follows from each."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from cachescope.catalogue.lock_lookup import LockLookup
@@ -42,15 +42,17 @@ def explain_missing(wanted: Wanted, lookup: LockLookup, *, only: SpecQuery | Non
     listed = set(wanted.listed)
     missing = [one for one in lacking if one in listed and not wanted.is_external(one)]
     shown = list(_matching(wanted, missing, only))
-    numbers = _ordered(drafts, missing, shown)
+    having = _having(drafts, missing)
+    numbers = _ordered(drafts, having, shown)
+    places = {number: place for place, number in enumerate(numbers)}
     return WhyReport(
         files=wanted.lock.names,
         against=lookup.mirrors,
         present=sum(wanted.is_present(one) and not wanted.is_external(one) for one in listed),
         external=sum(wanted.is_external(one) for one in listed),
         unstated=sum(wanted.presence(one) is Presence.UNSTATED for one in listed),
-        missing=tuple(_lacking(wanted, one, drafts, numbers) for one in shown),
-        causes=tuple(_cause(number, drafts, missing, wanted, lookup) for number in numbers),
+        missing=tuple(_lacking(wanted, one, drafts, places) for one in shown),
+        causes=tuple(_cause(number, drafts, having.get(number, []), wanted, lookup) for number in numbers),
         notes=tuple(_notes(wanted, comparer, drafts, missing)),
     )
 
@@ -85,35 +87,33 @@ def _matching(wanted: Wanted, missing: Iterable[DagHash], only: SpecQuery | None
             yield one
 
 
-def _ordered(drafts: Drafts, missing: list[DagHash], shown: list[DagHash]) -> list[int]:
-    """Return the causes of what is shown, those that explain most first."""
-    explained = [0] * len(drafts.drafts)
+def _having(drafts: Drafts, missing: list[DagHash]) -> dict[int, list[DagHash]]:
+    """Return the missing specs of each cause; of too many to list, those alone that miss for it directly."""
+    listed: Mapping[DagHash, Iterable[int]] = {one: drafts.numbers_of(one) for one in missing}
+    found: dict[int, list[DagHash]] = {}
     for one in missing:
-        for number in _numbers(drafts.bits.get(one, 0)):
-            explained[number] += 1
-    asked = 0
-    for one in shown:
-        asked |= drafts.bits.get(one, 0)
-    return sorted(_numbers(asked), key=lambda number: (-explained[number], _title(drafts.drafts[number])))
+        for number in listed[one]:
+            found.setdefault(number, []).append(one)
+    return found
 
 
-def _numbers(bits: int) -> Iterator[int]:
-    while bits:
-        lowest = bits & -bits
-        yield lowest.bit_length() - 1
-        bits ^= lowest
+def _ordered(drafts: Drafts, having: Mapping[int, list[DagHash]], shown: list[DagHash]) -> list[int]:
+    """Return the causes of what is shown, those that explain most first."""
+    asked = {number for one in shown for number in drafts.numbers_of(one)}
+    return sorted(asked, key=lambda number: (-len(having[number]), _title(drafts.drafts[number])))
 
 
 def _title(draft: Draft) -> tuple[str, str]:
     return (draft.about.name if draft.about is not None else "", next(iter(draft.subjects), ""))
 
 
-def _cause(number: int, drafts: Drafts, missing: list[DagHash], wanted: Wanted, lookup: LockLookup) -> Cause:
+def _cause(
+    number: int, drafts: Drafts, having: Sequence[DagHash], wanted: Wanted, lookup: LockLookup
+) -> Cause:
     draft = drafts.drafts[number]
     bit = 1 << number
     subjects = _subjects(draft, wanted)
     inside = set(subjects) if draft.kind is not CauseKind.DEPENDENCY_UNUSED else set()
-    having = [one for one in missing if drafts.bits.get(one, 0) & bit]
     direct = draft.direct if draft.kind is CauseKind.DEPENDENCY_UNUSED else subjects
     packages = sorted({wanted.specs[one].name for one in direct if one in wanted.specs})
     kind = draft.kind
@@ -162,8 +162,7 @@ def _until(draft: Draft, wanted: Wanted) -> datetime | None:
     return known[1] if known is not None else None
 
 
-def _lacking(wanted: Wanted, dag_hash: DagHash, drafts: Drafts, numbers: list[int]) -> Lacking:
-    bits = drafts.bits.get(dag_hash, 0)
+def _lacking(wanted: Wanted, dag_hash: DagHash, drafts: Drafts, places: Mapping[int, int]) -> Lacking:
     return Lacking(
         spec=summary_of(dag_hash, wanted.specs.get(dag_hash), wanted.known.get(dag_hash)),
         nearest=tuple(
@@ -176,7 +175,7 @@ def _lacking(wanted: Wanted, dag_hash: DagHash, drafts: Drafts, numbers: list[in
             for one in drafts.nearest.get(dag_hash, ())[:_NEAREST_SHOWN]
         ),
         follows=drafts.follows.get(dag_hash, ()),
-        causes=tuple(place for place, number in enumerate(numbers) if bits >> number & 1),
+        causes=tuple(sorted(places[number] for number in drafts.numbers_of(dag_hash))),
     )
 
 
@@ -196,6 +195,10 @@ def _notes(wanted: Wanted, comparer: Comparer, drafts: Drafts, missing: list[Dag
         yield (
             f"the nearest binaries of {pages} specs are known from published pages, which tell neither dependencies nor "
             "recipes: whether these differ cannot be known"
+        )
+    if drafts.entangled:
+        yield (
+            "so many specs follow from so many causes that only those are listed that miss for a cause directly"
         )
     if not comparer.complete:
         yield "so much differs that dependencies were not compared down to the deepest: some causes may lie deeper"

@@ -24,6 +24,9 @@ _MANY = 3
 
 _RECIPES = Difference("recipe", "another state of the recipes", "the state that the mirrors were built from")
 
+_MOST_RELATIONS = 2_000_000
+"""Specs that follow from causes, all pairs together, that are listed: no real lock file comes near."""
+
 _Key = tuple[object, ...]
 
 
@@ -62,6 +65,9 @@ class Drafts:
     """The causes of each lacking spec."""
 
     follows: dict[DagHash, tuple[DagHash, ...]] = field(default_factory=dict)
+    entangled: bool = False
+    """Whether more specs follow from more causes than can be listed."""
+
     _numbers: dict[_Key, int] = field(default_factory=dict)
     _shared: set[Difference] = field(default_factory=set)
     _explained: dict[DagHash, frozenset[DagHash]] = field(default_factory=dict)
@@ -86,6 +92,23 @@ class Drafts:
                 self._give(dag_hash, (CauseKind.ABSENT, dag_hash), Draft(CauseKind.ABSENT))
             else:
                 self._compare(dag_hash, spec)
+
+        self.entangled = sum(bits.bit_count() for bits in self.bits.values()) > _MOST_RELATIONS
+        if self.entangled:
+            self.bits.clear()
+            for number, draft in enumerate(self.drafts):
+                for dag_hash in draft.direct:
+                    self.bits[dag_hash] = self.bits.get(dag_hash, 0) | 1 << number
+
+    def numbers_of(self, dag_hash: DagHash) -> list[int]:
+        """Return the causes of a lacking spec by their places."""
+        bits = self.bits.get(dag_hash, 0)
+        found = []
+        while bits:
+            lowest = bits & -bits
+            found.append(lowest.bit_length() - 1)
+            bits ^= lowest
+        return found
 
     # -- what is shared -------------------------------------------------------------------------------------------------
 
