@@ -18,6 +18,7 @@ from cachescope.settings import Settings, read_settings
 if TYPE_CHECKING:
     from litestar import Litestar
 
+    from cachescope.catalogue.address import CatalogueAddress
     from cachescope.catalogue.engine import Catalogue
     from cachescope.catalogue.reader import Reader
     from cachescope.jobs.progress import SizesProgress, SyncProgress
@@ -28,7 +29,17 @@ if TYPE_CHECKING:
     from cachescope.transport.http_client import HttpClient
     from cachescope.transport.source import ByteSource
 
-__all__ = ["Writing", "database_path", "now", "parse_url", "reading", "settings", "web_app", "writing"]
+__all__ = [
+    "Writing",
+    "copying",
+    "database_address",
+    "now",
+    "parse_url",
+    "reading",
+    "settings",
+    "web_app",
+    "writing",
+]
 
 _LOG = logging.getLogger("cachescope")
 
@@ -50,10 +61,12 @@ def settings(given: Mapping[str, Any]) -> Settings:
     return read_settings(file, os.environ, given)
 
 
-def database_path(chosen: Settings) -> Path:
-    """Return the file of the catalogue."""
+def database_address(chosen: Settings) -> "CatalogueAddress":
+    """Return where the catalogue is kept. Raises ``UserInputError``."""
     if chosen.db:
-        return Path(chosen.db).expanduser()
+        from cachescope.catalogue.address import parse_catalogue_address
+
+        return parse_catalogue_address(chosen.db)
     import platformdirs
 
     return Path(platformdirs.user_data_dir("cachescope")) / "catalogue.sqlite"
@@ -73,11 +86,25 @@ def reading(chosen: Settings, *, make: bool = False) -> "Iterator[tuple[Catalogu
     from cachescope.catalogue.engine import open_for_reading, open_for_writing
     from cachescope.catalogue.reader import Reader
 
-    path = database_path(chosen)
-    if make and not path.exists():
-        open_for_writing(path, busy_timeout=chosen.busy_timeout).close()
-    with open_for_reading(path, busy_timeout=chosen.busy_timeout) as catalogue:
+    address = database_address(chosen)
+    if make and not (isinstance(address, Path) and address.exists()):
+        open_for_writing(address, busy_timeout=chosen.busy_timeout).close()
+    with open_for_reading(address, busy_timeout=chosen.busy_timeout) as catalogue:
         yield catalogue, Reader(catalogue)
+
+
+@contextmanager
+def copying(chosen: Settings, source: str, target: str) -> "Iterator[tuple[Catalogue, Catalogue]]":
+    """Open one catalogue for reading and another one for writing, which is made if need be."""
+    from cachescope.catalogue.address import parse_catalogue_address
+    from cachescope.catalogue.engine import open_for_reading, open_for_writing
+
+    addresses = parse_catalogue_address(source), parse_catalogue_address(target)
+    with (
+        open_for_reading(addresses[0], busy_timeout=chosen.busy_timeout) as from_,
+        open_for_writing(addresses[1], busy_timeout=chosen.busy_timeout) as to,
+    ):
+        yield from_, to
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +191,7 @@ def writing(chosen: Settings) -> Iterator[Writing]:
         temporary_folder=_folder(chosen),
     )
     with (
-        open_for_writing(database_path(chosen), busy_timeout=chosen.busy_timeout) as catalogue,
+        open_for_writing(database_address(chosen), busy_timeout=chosen.busy_timeout) as catalogue,
         ExitStack() as closing,
     ):
 

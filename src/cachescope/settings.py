@@ -27,7 +27,9 @@ def _row(default: Any, text: str, *, unit: str = "", least: float = 0, most: flo
 class Settings:
     """All settings with their values."""
 
-    db: str = _row("", "file of the catalogue; empty for the user's data folder")
+    db: str = _row(
+        "", "file of the catalogue, or postgresql+psycopg://USER@HOST/NAME; empty for the user's data folder"
+    )
     busy_timeout: float = _row(
         30.0, "how long to wait for another process that writes the catalogue", unit="s"
     )
@@ -63,6 +65,11 @@ class Settings:
     )
     probe_after_days: float = _row(
         7.0, "when to ask again for layouts that a mirror did not have", unit="days"
+    )
+    history_days: float = _row(
+        0.0,
+        "how long what is gone from a mirror is remembered: 'db vacuum' removes older; 0 for ever",
+        unit="days",
     )
     public_addresses: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({"s3://spack-binaries/": "https://binaries.spack.io/"}),

@@ -187,18 +187,18 @@ def test_package_takes_a_bounded_number_of_statements(sized: OpenCatalogue) -> N
 
 
 def test_a_catalogue_of_the_first_schema_gets_the_tables_and_keeps_what_it_has(
-    opened: OpenCatalogue, catalogue_file: Path
+    catalogue_file: Path,
 ) -> None:
-    opened.sync("crafted/v3-signed", V3)
-    with opened.catalogue.writing() as connection:
-        described = _tables(catalogue_file)
-        for statement in (
-            "DROP TABLE archive",
-            "DROP TABLE archive_kind",
-            "UPDATE alembic_version SET version_num = '0001'",
-        ):
-            connection.exec_driver_sql(statement)
-    opened.catalogue.close()
+    with OpenCatalogue(catalogue_file) as opened:
+        opened.sync("crafted/v3-signed", V3)
+        with opened.catalogue.writing() as connection:
+            described = _tables(catalogue_file)
+            for statement in (
+                "DROP TABLE archive",
+                "DROP TABLE archive_kind",
+                "UPDATE alembic_version SET version_num = '0001'",
+            ):
+                connection.exec_driver_sql(statement)
     with open_for_writing(catalogue_file, busy_timeout=1) as catalogue, catalogue.writing() as connection:
         upgrade(connection)
     assert _tables(catalogue_file) == described

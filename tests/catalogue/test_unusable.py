@@ -26,11 +26,11 @@ UNUSABLE = 6
 
 
 @pytest.fixture
-def synced(opened: OpenCatalogue) -> Path:
+def synced(catalogue_file: Path) -> Path:
     """A catalogue that has something to lose."""
-    opened.sync("crafted/signed", V3)
-    opened.catalogue.close()
-    return opened.file
+    with OpenCatalogue(catalogue_file) as opened:
+        opened.sync("crafted/signed", V3)
+    return catalogue_file
 
 
 def _text(file: Path) -> None:

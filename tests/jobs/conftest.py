@@ -4,13 +4,22 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+from cachescope.catalogue.address import CatalogueAddress
 from tests.catalogues import OpenCatalogue
 
 GENERATOR = Path(__file__).resolve().parents[2] / "benchmarks" / "generator.py"
 RECORDS = 3000
+Address = TypeVar("Address", bound=CatalogueAddress)
+
+
+@pytest.fixture
+def catalogue_address(each_catalogue: CatalogueAddress) -> CatalogueAddress:
+    """Jobs run on each database."""
+    return each_catalogue
 
 
 @pytest.fixture(scope="session")
@@ -34,12 +43,22 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture
-def synced(opened: OpenCatalogue, states: list[Path]) -> Path:
+def synced(catalogue_file: Path, states: list[Path]) -> Path:
     """The file of a catalogue of the first state."""
-    (outcome,) = opened.sync("site", states[0])
+    return _synced(catalogue_file, states)
+
+
+@pytest.fixture
+def each_synced(each_catalogue: CatalogueAddress, states: list[Path]) -> CatalogueAddress:
+    """A catalogue of the first state, in each database in turn."""
+    return _synced(each_catalogue, states)
+
+
+def _synced(address: Address, states: list[Path]) -> Address:
+    with OpenCatalogue(address) as opened:
+        (outcome,) = opened.sync("site", states[0])
     assert outcome.error is None
-    opened.catalogue.close()
-    return opened.file
+    return address
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ def test_the_catalogue_is_the_one_that_reading_in_turn_gives(
 
 def _without_snapshots(opened: OpenCatalogue) -> list[tuple[object, ...]]:
     """Return the content; the numbers of snapshots say only who was written first."""
-    return [row[:6] if len(row) == 8 else row for row in content(opened.file)]
+    return [row[:6] if len(row) == 8 else row for row in content(opened.address)]
 
 
 def test_several_mirrors_of_a_host_are_fetched_at_a_time(

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from cachescope.catalogue.checking import check
 from cachescope.jobs.progress import NoProgress
 from cachescope.model.archive import ArchiveState
 from cachescope.model.errors import MirrorUnavailable, NotInCatalogue
 from cachescope.model.mirror import Layout
-from tests.catalogues import V2, V3, OpenCatalogue, rows
+from tests.catalogues import V2, V3, OpenCatalogue
 from tests.commands import start
 from tests.mirrors import (
     Node,
@@ -341,16 +342,14 @@ class TestBadMirrors:
         assert (outcome.refused, outcome.not_asked) == (0, 100)
         assert opened.rows(ROWS) == []
 
-    def test_a_mirror_that_is_removed_meanwhile_is_told(
-        self, opened: OpenCatalogue, tmp_path: Path, catalogue_file: Path
-    ) -> None:
+    def test_a_mirror_that_is_removed_meanwhile_is_told(self, opened: OpenCatalogue, tmp_path: Path) -> None:
         _mirror(tmp_path, 700)
         opened.sync("site", tmp_path)
 
         class Removing(NoProgress):
             def sized(self, name: str, done: int, total: int) -> None:
                 if (name, done, total) == ("site/root", 5, 700):
-                    with OpenCatalogue(catalogue_file) as other:
+                    with OpenCatalogue(opened.address) as other:
                         other.remove("site")
 
         (outcome,) = opened.sizes(progress=Removing())
@@ -437,9 +436,7 @@ class TestStopped:
         assert outcome.stated == 100 - kept
         assert outcome.known == 100
 
-    def test_a_killed_run_goes_on_where_it_stood(
-        self, opened: OpenCatalogue, catalogue_file: Path, tmp_path: Path
-    ) -> None:
+    def test_a_killed_run_goes_on_where_it_stood(self, opened: OpenCatalogue, tmp_path: Path) -> None:
         nodes = _mirror(tmp_path, 120)
         with MirrorServer(folder=tmp_path) as server:
             opened.sync("site", server.url)
@@ -447,7 +444,7 @@ class TestStopped:
             for one in nodes:
                 if one["hash"] >= sorted(other["hash"] for other in nodes)[100]:
                     server.routes[f"/{spec_manifest_place(one)}"] = Answer(spec_manifest(1), delay=0.8)
-            with start("sync", "site", "--sizes", db=catalogue_file) as killed:
+            with start("sync", "site", "--sizes", db=opened.address) as killed:
                 _wait_until(lambda: len(_known(opened)) >= 60)
                 killed.kill()
                 killed.communicate(timeout=30)
@@ -457,17 +454,15 @@ class TestStopped:
             (outcome,) = opened.sizes()
             assert len(_manifests(server)) == 120 - kept
         assert (outcome.known, outcome.stated) == (120, 120 - kept)
-        assert rows(catalogue_file, "PRAGMA integrity_check") == [("ok",)]
+        assert check(opened.catalogue).findings == ()
 
-    def test_ctrl_c_does_not_wait_for_a_silent_host(
-        self, opened: OpenCatalogue, catalogue_file: Path, tmp_path: Path
-    ) -> None:
+    def test_ctrl_c_does_not_wait_for_a_silent_host(self, opened: OpenCatalogue, tmp_path: Path) -> None:
         nodes = _mirror(tmp_path, 5)
         with MirrorServer(folder=tmp_path) as server:
             opened.sync("site", server.url)
             server.routes |= {f"/{spec_manifest_place(one)}": HANGING for one in nodes[1:]}
             server.requests.clear()
-            with start("sync", "site", "--sizes", db=catalogue_file) as interrupted:
+            with start("sync", "site", "--sizes", db=opened.address) as interrupted:
                 _wait_until(lambda: len(_manifests(server)) == 5)
                 _wait_until(lambda: len(_known(opened)) == 0)
                 started = time.monotonic()

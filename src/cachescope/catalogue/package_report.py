@@ -48,7 +48,7 @@ def package_report(
     rows = connection.execute(
         select_specs(presence)
         .where(presence.c.state > int(Presence.MENTIONED) if states.keys() - {0} else presence.c.state >= 0)
-        .order_by(t.version.c.key.desc(), t.spec.c.hash)
+        .order_by(t.version.c.key.desc().nulls_last(), t.spec.c.hash)
         .limit(_SHOWN_SPECS)
     ).all()
     summaries, sizes = with_sizes(

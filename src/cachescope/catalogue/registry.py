@@ -26,6 +26,7 @@ __all__ = [
     "ensure_mirror",
     "ensure_source",
     "find_mirror",
+    "forget_orphans",
     "forget_page",
     "known_sources",
     "mirrors",
@@ -171,12 +172,12 @@ def remove_mirror(connection: Connection, name: MirrorName) -> None:
             t.package_summary.c.ref == name.ref, t.package_summary.c.stack == name.stack
         )
     )
-    _forget_orphans(connection)
+    forget_orphans(connection)
     summarise_ref(connection, name.ref)
 
 
-def _forget_orphans(connection: Connection) -> None:
-    """Delete the specs that no source speaks of, now or formerly, and that none of those depends on."""
+def forget_orphans(connection: Connection) -> int:
+    """Delete the specs that no source speaks of, now or formerly, and that none of those depends on; returns how many."""
     kept = select(t.presence.c.spec_id.label("id")).cte("kept", recursive=True)
     kept = kept.union(select(t.edge.c.child_id).join(kept, kept.c.id == t.edge.c.parent_id))
     orphans = (
@@ -185,7 +186,9 @@ def _forget_orphans(connection: Connection) -> None:
     for some in chunks(orphans):
         connection.execute(delete(t.edge).where(t.edge.c.parent_id.in_(some)))
         connection.execute(delete(t.spec_record).where(t.spec_record.c.spec_id.in_(some)))
+        connection.execute(delete(t.archive).where(t.archive.c.spec_id.in_(some)))
         connection.execute(delete(t.spec).where(t.spec.c.id.in_(some)))
+    return len(orphans)
 
 
 def known_sources(connection: Connection, name: MirrorName) -> Sequence[KnownSource]:
@@ -334,7 +337,12 @@ def source_statuses(connection: Connection) -> Sequence[SourceStatus]:
             t.source,
         )
         .select_from(t.mirror.outerjoin(t.source, t.source.c.mirror_id == t.mirror.c.id))
-        .order_by(t.mirror.c.ref, t.mirror.c.stack, t.source.c.layout.desc(), t.source.c.view)
+        .order_by(
+            t.mirror.c.ref,
+            t.mirror.c.stack,
+            t.source.c.layout.desc().nulls_last(),
+            t.source.c.view.nulls_first(),
+        )
     )
     return [_status(row) for row in rows]
 

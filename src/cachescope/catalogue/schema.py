@@ -46,6 +46,9 @@ __all__ = [
 
 metadata = MetaData()
 
+_Position = SmallInteger().with_variant(Integer, "postgresql")
+"""SQLite takes any number in any column; PostgreSQL needs no more room for this one."""
+
 # -- where records come from ------------------------------------------------------------------------------------------
 
 mirror = Table(
@@ -239,7 +242,7 @@ edge = Table(
     "edge",
     metadata,
     Column("parent_id", Integer, primary_key=True, autoincrement=False),
-    Column("position", SmallInteger, primary_key=True, autoincrement=False),
+    Column("position", _Position, primary_key=True, autoincrement=False),
     Column("child_id", Integer, nullable=False),
     Column("kind_id", Integer, nullable=False),
     Index("ix_edge_child", "child_id", "kind_id"),

@@ -217,7 +217,7 @@ def _dependents(connection: Connection, key: int) -> tuple[int, tuple[Dependent,
         select_specs(presence, t.edge_kind.c.deptypes, t.edge_kind.c.virtuals)
         .join(t.edge, (t.edge.c.parent_id == t.spec.c.id) & (t.edge.c.child_id == key))
         .join(t.edge_kind, t.edge_kind.c.id == t.edge.c.kind_id)
-        .order_by(presence.c.state.desc(), t.name.c.text, t.version.c.key.desc(), t.spec.c.hash)
+        .order_by(presence.c.state.desc(), t.name.c.text, t.version.c.key.desc().nulls_last(), t.spec.c.hash)
         .limit(_DEPENDENTS)
     ).all()
     summaries = read_summaries(connection, rows, _EVERYWHERE)
