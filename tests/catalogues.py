@@ -17,9 +17,10 @@ from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.engine import Catalogue, open_for_writing
 from cachescope.catalogue.reader import Reader
 from cachescope.catalogue.schema import metadata
+from cachescope.jobs.fetching import RefreshOptions
 from cachescope.jobs.progress import NoProgress, SizesProgress, SyncProgress
 from cachescope.jobs.published_pages import PageReader
-from cachescope.jobs.refresh import Refresher, RefreshOptions
+from cachescope.jobs.refresh import Refresher
 from cachescope.jobs.side_by_side import SideBySide
 from cachescope.jobs.sizes import SizeReader, SizesOptions
 from cachescope.model.errors import CachescopeError

@@ -21,18 +21,22 @@ if TYPE_CHECKING:
     from cachescope.catalogue.address import CatalogueAddress
     from cachescope.catalogue.engine import Catalogue
     from cachescope.catalogue.reader import Reader
+    from cachescope.jobs.fetching import RefreshOptions
+    from cachescope.jobs.freshness import FreshnessCheck
     from cachescope.jobs.progress import SizesProgress, SyncProgress
     from cachescope.jobs.published_pages import PageReader
     from cachescope.jobs.refresh import Refresher
     from cachescope.jobs.side_by_side import SideBySide
     from cachescope.jobs.sizes import SizeReader
     from cachescope.transport.http_client import HttpClient
+    from cachescope.transport.options import TransportOptions
     from cachescope.transport.source import ByteSource
 
 __all__ = [
     "Writing",
     "copying",
     "database_address",
+    "freshness",
     "now",
     "parse_url",
     "reading",
@@ -119,16 +123,9 @@ class Writing:
         self, progress: "SyncProgress", *, probe: bool, strict: bool, allow_empty: bool
     ) -> "Refresher":
         """Make the job that reads mirrors."""
-        from cachescope.jobs.refresh import Refresher, RefreshOptions
+        from cachescope.jobs.refresh import Refresher
 
-        options = RefreshOptions(
-            probe=probe,
-            probe_after=timedelta(days=self.settings.probe_after_days),
-            strict=strict,
-            allow_empty=allow_empty,
-            max_unpacked_bytes=self.settings.max_unpacked_bytes,
-            temporary_folder=_folder(self.settings),
-        )
+        options = _refresh_options(self.settings, probe=probe, strict=strict, allow_empty=allow_empty)
         return Refresher(
             self.catalogue, open_source=self.open_source, now=now, options=options, progress=progress
         )
@@ -170,46 +167,86 @@ class Writing:
 @contextmanager
 def writing(chosen: Settings) -> Iterator[Writing]:
     """Open the catalogue for writing, making it if need be, and the connections to mirrors."""
-    from urllib.request import getproxies
-
     from cachescope.catalogue.engine import open_for_writing
-    from cachescope.transport.file_source import FileSource
-    from cachescope.transport.options import TransportOptions
 
-    options = TransportOptions(
-        connect_timeout=chosen.connect_timeout,
-        read_timeout=chosen.read_timeout,
-        retries=chosen.retries,
-        backoff=chosen.backoff,
-        longest_wait=chosen.longest_wait,
-        max_unpacked_bytes=chosen.max_unpacked_bytes,
-        max_redirects=chosen.max_redirects,
-        connections_per_host=chosen.connections_per_host,
-        ca_file=Path(chosen.ca_file).expanduser() if chosen.ca_file else None,
-        user_agent=f"cachescope/{__version__}",
-        proxies=getproxies(),
-        temporary_folder=_folder(chosen),
-    )
     with (
         open_for_writing(database_address(chosen), busy_timeout=chosen.busy_timeout) as catalogue,
-        ExitStack() as closing,
+        _sources(chosen) as open_source,
     ):
+        yield Writing(catalogue, open_source, chosen)
+
+
+@contextmanager
+def freshness(
+    chosen: Settings, progress: "SyncProgress", *, strict: bool, allow_empty: bool
+) -> "Iterator[FreshnessCheck | None]":
+    """Give the job that asks one mirror whether it changed, before anything heavy is loaded; None if there is no file."""
+    from cachescope.catalogue.freshness_file import FreshnessFile
+    from cachescope.jobs.freshness import FreshnessCheck
+
+    address = database_address(chosen)
+    if not isinstance(address, Path):
+        yield None
+        return
+    options = _refresh_options(chosen, probe=False, strict=strict, allow_empty=allow_empty)
+    with _sources(chosen) as open_source:
+        yield FreshnessCheck(
+            FreshnessFile(address), open_source=open_source, now=now, options=options, progress=progress
+        )
+
+
+def _refresh_options(chosen: Settings, *, probe: bool, strict: bool, allow_empty: bool) -> "RefreshOptions":
+    from cachescope.jobs.fetching import RefreshOptions
+
+    return RefreshOptions(
+        probe=probe,
+        probe_after=timedelta(days=chosen.probe_after_days),
+        strict=strict,
+        allow_empty=allow_empty,
+        max_unpacked_bytes=chosen.max_unpacked_bytes,
+        temporary_folder=_folder(chosen),
+    )
+
+
+@contextmanager
+def _sources(chosen: Settings) -> "Iterator[Callable[[MirrorUrl], ByteSource]]":
+    """Give what opens mirrors, and close the connections at the end."""
+    from cachescope.transport.file_source import FileSource
+
+    with ExitStack() as closing:
 
         @cache
-        def client() -> "HttpClient":
-            from cachescope.transport.opening import HttpClient
+        def client() -> "tuple[TransportOptions, HttpClient]":
+            from urllib.request import getproxies
 
-            return closing.enter_context(HttpClient(options))
+            from cachescope.transport.opening import HttpClient
+            from cachescope.transport.options import TransportOptions
+
+            options = TransportOptions(
+                connect_timeout=chosen.connect_timeout,
+                read_timeout=chosen.read_timeout,
+                retries=chosen.retries,
+                backoff=chosen.backoff,
+                longest_wait=chosen.longest_wait,
+                max_unpacked_bytes=chosen.max_unpacked_bytes,
+                max_redirects=chosen.max_redirects,
+                connections_per_host=chosen.connections_per_host,
+                ca_file=Path(chosen.ca_file).expanduser() if chosen.ca_file else None,
+                user_agent=f"cachescope/{__version__}",
+                proxies=getproxies(),
+                temporary_folder=_folder(chosen),
+            )
+            return options, closing.enter_context(HttpClient(options))
 
         def open_source(url: MirrorUrl) -> "ByteSource":
             if url.scheme == "file":
-                return FileSource(url.path, limit=options.max_unpacked_bytes)
+                return FileSource(url.path, limit=chosen.max_unpacked_bytes)
             # The HTTP library takes longer to import than a local mirror to read.
             from cachescope.transport.opening import open_source
 
-            return open_source(url, options, client())
+            return open_source(url, *client())
 
-        yield Writing(catalogue, open_source, chosen)
+        yield open_source
 
 
 def _folder(chosen: Settings) -> Path | None:

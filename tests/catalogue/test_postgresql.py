@@ -15,8 +15,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from cachescope.catalogue.address import ServerAddress
-from cachescope.catalogue.engine import REVISIONS, open_for_reading, open_for_writing, upgrade
+from cachescope.catalogue.engine import open_for_reading, open_for_writing, upgrade
 from cachescope.catalogue.reader import Reader
+from cachescope.catalogue.revisions import REVISIONS
 from cachescope.catalogue.schema import metadata
 from cachescope.jobs.progress import NoProgress
 from cachescope.model.errors import CatalogueUnusable

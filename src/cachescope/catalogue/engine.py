@@ -10,13 +10,13 @@ from sqlalchemy.exc import DBAPIError
 
 from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.database import Database
+from cachescope.catalogue.revisions import REVISIONS
 from cachescope.catalogue.schema import metadata
 from cachescope.catalogue.sqlite_file import SqliteFile, empty_engine
 from cachescope.model.errors import CatalogueUnusable
 
-__all__ = ["REVISIONS", "Catalogue", "open_for_reading", "open_for_writing", "upgrade", "usable"]
+__all__ = ["Catalogue", "open_for_reading", "open_for_writing", "upgrade", "usable"]
 
-REVISIONS = ("0001", "0002")
 """All migrations, oldest first. A database at any other revision was written by a newer cachescope."""
 
 

@@ -15,11 +15,10 @@ from cachescope.model.identity import ROOT, MirrorName, PackageName, Ref, Source
 from cachescope.model.mirror import Layout, Mirror, MirrorUrl
 from cachescope.model.record import Validator
 from cachescope.model.results import Attempt, AttemptOutcome, Counts, SourceStatus
+from cachescope.model.standing import KnownDocument, KnownSource, StandingMirror
 
 __all__ = [
-    "KnownDocument",
     "KnownPage",
-    "KnownSource",
     "add_mirror",
     "counts_of",
     "documents",
@@ -35,34 +34,13 @@ __all__ = [
     "note_probe",
     "page_documents",
     "page_sources",
-    "probed_at",
     "remember_document",
     "remove_mirror",
     "set_address",
     "set_page_address",
     "source_statuses",
+    "standing_mirror",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownSource:
-    """A source that was found at a mirror before."""
-
-    id: int
-    layout: Layout
-    view: ViewName | None
-    counts: Counts
-    rejected: int
-    """Records of the last snapshot that could not be read."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownDocument:
-    """The document that was read last for a source and scope."""
-
-    url: str
-    validator: Validator
-    digest: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,9 +184,25 @@ def known_sources(connection: Connection, name: MirrorName) -> Sequence[KnownSou
             view=ViewName(row.view) if row.view else None,
             counts=Counts(row.present, row.mentioned, row.unstated),
             rejected=row.rejected,
+            document=documents(connection, row.id).get(""),
         )
-        for row in rows
+        for row in rows.all()
     ]
+
+
+def standing_mirror(connection: Connection, name: MirrorName) -> StandingMirror | None:
+    """Return what is known of a mirror, or None if it is not registered. At most 2 statements, and one a source."""
+    row = connection.execute(
+        select(t.mirror.c.url, t.mirror.c.probed_at).where(*_mirror_is(name))
+    ).one_or_none()
+    if row is None:
+        return None
+    return StandingMirror(
+        name=name,
+        url=MirrorUrl(row.url) if row.url else None,
+        probed_at=from_stored(row.probed_at) if row.probed_at is not None else None,
+        sources=tuple(known_sources(connection, name)),
+    )
 
 
 def counts_of(connection: Connection, source_ids: Sequence[int]) -> dict[int, Counts]:
@@ -295,12 +289,6 @@ def remember_document(
     values = {"url": url, "etag": validator.etag, "last_modified": validator.last_modified, "digest": digest}
     if connection.execute(update(t.document).where(*key).values(values)).rowcount == 0:
         connection.execute(insert(t.document).values(source_id=source_id, scope=scope, **values))
-
-
-def probed_at(connection: Connection, name: MirrorName) -> datetime | None:
-    """Return when all layouts of a mirror were last asked for."""
-    stored = connection.execute(select(t.mirror.c.probed_at).where(*_mirror_is(name))).scalar()
-    return from_stored(stored) if stored is not None else None
 
 
 def note_probe(connection: Connection, name: MirrorName, now: datetime) -> None:

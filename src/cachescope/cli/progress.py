@@ -3,14 +3,15 @@
 Elsewhere nothing is drawn: the report at the end has one line for each source.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from cachescope.cli.context import error_console
 from cachescope.jobs.progress import NoProgress, SizesProgress, SyncProgress
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import Progress, TaskID
 
     from cachescope.model.results import SourceOutcome
@@ -23,11 +24,12 @@ class Bars(SyncProgress, SizesProgress, Protocol):
 
 
 @contextmanager
-def sync_progress(console: "Console") -> Iterator[Bars]:
-    """Draw bars while the block runs, if somebody looks."""
-    if not console.is_terminal:
+def sync_progress() -> Iterator[Bars]:
+    """Draw bars on standard error while the block runs, if somebody looks."""
+    if not sys.stderr.isatty():
         yield NoProgress()
         return
+    console = error_console()
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (

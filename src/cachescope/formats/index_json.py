@@ -23,6 +23,7 @@ import msgspec
 from cachescope.formats.dag_hash import verify_record
 from cachescope.formats.decoding import below, decoding, describe
 from cachescope.formats.index_splitting import RecordTable, cut, find_installs, joined, split_range
+from cachescope.formats.manifest_json import NEWEST_INDEX_VERSION
 from cachescope.formats.node_json import NodeDecoder
 from cachescope.formats.record_decoder import Places, Question, RecordDecoder, WorkersLost, record_place
 from cachescope.model.errors import MalformedDocument, MalformedRecord, UnsupportedVersion
@@ -31,9 +32,8 @@ from cachescope.model.record import IndexHeader, Presence, Verification
 from cachescope.model.spec import ConcreteSpec
 from cachescope.model.spec_records import Compress, SpecBatch, batches
 
-__all__ = ["NEWEST_INDEX_VERSION", "IndexDocument", "RecordWorkers", "open_index"]
+__all__ = ["IndexDocument", "RecordWorkers", "open_index"]
 
-NEWEST_INDEX_VERSION = 8
 
 _FORMAT_OF_INDEX = {"0.9.3": 1, "5": 1, "6": 3, "7": 4, "8": 5}
 """Spec format in which an index of that version holds its nodes; 8 annotates nodes that are older."""

@@ -18,7 +18,10 @@ from cachescope.model.errors import MalformedDocument, UnsupportedVersion, UserI
 from cachescope.model.identity import parse_digest
 from cachescope.model.manifest import BlobRef, Manifest
 
-__all__ = ["archive_blob", "decode_manifest", "index_blob"]
+__all__ = ["NEWEST_INDEX_VERSION", "archive_blob", "decode_manifest", "index_blob"]
+
+NEWEST_INDEX_VERSION = 8
+"""Of Spack 1.2; an index that says more is refused by name."""
 
 _MANIFEST_VERSION = 3
 _LARGEST = 2**63 - 1

@@ -1,24 +1,24 @@
 """Reads the index of one source from a mirror: conditionally, checked against its digest, split but not decoded."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from cachescope.catalogue.registry import KnownDocument
-from cachescope.formats.index_json import NEWEST_INDEX_VERSION, IndexDocument, open_index
 from cachescope.formats.layouts import IndexLocation, blob_path
-from cachescope.formats.manifest_json import decode_manifest, index_blob
-from cachescope.jobs.record_workers import record_processes
+from cachescope.formats.manifest_json import NEWEST_INDEX_VERSION, decode_manifest, index_blob
 from cachescope.model.errors import CachescopeError, MalformedDocument
 from cachescope.model.identity import Digest
 from cachescope.model.manifest import BlobRef
 from cachescope.model.mirror import Layout
 from cachescope.model.record import Validator
+from cachescope.model.standing import KnownDocument
 from cachescope.transport.body import decompressed, digest_of
 from cachescope.transport.source import Body, ByteSource, Fetched, Missing, Progress, Unchanged
+
+if TYPE_CHECKING:
+    from cachescope.formats.index_json import IndexDocument
 
 __all__ = ["Absent", "IndexRead", "IndexReader", "ReadResult", "Same"]
 
@@ -29,7 +29,7 @@ _ATTEMPTS = 3
 class IndexRead:
     """An index that differs from the known one; its document lives as long as the reader."""
 
-    records: IndexDocument
+    records: "IndexDocument"
     validator: Validator
     digest: str
     path: str
@@ -157,7 +157,11 @@ class IndexReader:
         with outcome.body as body:
             return "sha256:" + bytes(body.data[:80]).decode("ascii", "replace").strip()
 
-    def _open(self, body: Body) -> IndexDocument:
+    def _open(self, body: Body) -> "IndexDocument":
+        # What reads an index takes longer to import than a mirror that did not change to ask.
+        from cachescope.formats.index_json import open_index
+        from cachescope.jobs.record_workers import record_processes
+
         processes = record_processes(body.descriptor, len(body.data))
         return open_index(body.data, self._bodies.enter_context(processes))
 
@@ -181,6 +185,8 @@ def _check(body: Body, blob: BlobRef, found: Digest) -> None:
 @contextmanager
 def _beside(work: Callable[[], Digest]) -> Iterator[Callable[[], Digest]]:
     """Do some work in another thread: a checksum needs no interpreter, and takes as long as splitting."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(work).result
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from cachescope.jobs.fetching import FetchedMirror, PlannedMirror
 from cachescope.jobs.lanes import side_by_side
-from cachescope.jobs.refresh import FetchedMirror, PlannedMirror, Refresher
+from cachescope.jobs.refresh import Refresher
 from cachescope.model.errors import CachescopeError, NotInCatalogue, UserInputError
 from cachescope.model.identity import SourceName
 from cachescope.model.results import SourceOutcome

@@ -19,12 +19,9 @@ from cachescope.model.results import (
     Place,
     RefStacks,
     SearchResult,
-    SizesOutcome,
-    SourceOutcome,
     SourceStatus,
     SpecReport,
     SpecSummary,
-    SyncReport,
 )
 from cachescope.model.spec import deptype_names
 from cachescope.present import wording
@@ -52,9 +49,7 @@ __all__ = [
     "package",
     "packages",
     "search",
-    "sizes_outcome",
     "spec",
-    "sync_report",
 ]
 
 NO_CACHES = "No caches yet: cachescope add NAME URL"
@@ -204,61 +199,6 @@ def spec(console: "Console", result: SpecReport) -> None:
         say(console, "\nTo use exactly this binary:", bold=True)
         for command in result.commands:
             say(console, f"  {command}")
-
-
-def sync_report(console: "Console", report: SyncReport) -> None:
-    """Print what a sync did, one line a source, and what to do about failures."""
-    if not report.outcomes:
-        say(console, NO_CACHES)
-    for one in report.outcomes:
-        sync_outcome(console, one)
-    for hint in report.hints:
-        say(console, hint)
-
-
-def sync_outcome(console: "Console", one: SourceOutcome) -> None:
-    """Print what a sync did to one source."""
-    attempt = one.attempt
-    line = f"{one.name}: {attempt.outcome}"
-    if attempt.outcome == AttemptOutcome.FAILED:
-        say(console, f"{line}: {attempt.reason or wording.NOT_RECORDED}", bold=True)
-        return
-    figures = [wording.count(one.counts.present, "spec") + " present"]
-    figures += [f"{wording.count(one.counts.mentioned)} mentioned"] if one.counts.mentioned else []
-    figures += [f"{wording.count(one.counts.unstated)} unstated"] if one.counts.unstated else []
-    changes = [
-        f"{wording.count(number)} {word}"
-        for number, word in ((one.added, "new"), (one.gone, "gone"), (one.changed, "changed"))
-        if number
-    ]
-    say(console, f"{line}: {', '.join(figures)}" + (f" ({', '.join(changes)})" if changes else ""))
-    for warning in one.warnings:
-        say(console, f"  warning: {warning}")
-    for rejected in one.rejected:
-        say(console, f"  record not read: {rejected}")
-
-
-def sizes_outcome(console: "Console", one: SizesOutcome) -> None:
-    """Print what came of asking a source for sizes."""
-    figures = [
-        f"{wording.count(number)} {word}"
-        for number, word in (
-            (one.stated, "read"),
-            (one.missing, "missing"),
-            (one.unreadable, "unreadable"),
-            (one.refused, "refused"),
-            (one.not_asked, "not asked"),
-        )
-        if number
-    ]
-    known = f"sizes of {wording.count(one.known)} of {wording.count(one.binaries)} known"
-    line = f"{one.name}: {known}" + (f" ({', '.join(figures)})" if figures else "")
-    say(console, line if one.error is None else f"{line}: failed: {one.error}", bold=one.error is not None)
-    for reason in one.reasons:
-        say(console, f"  size not known: {reason}")
-    more = one.missing + one.unreadable + one.refused - len(one.reasons)
-    if more > 0:
-        say(console, f"  and {wording.count(more)} more")
 
 
 def error(console: "Console", problem: CachescopeError) -> None:
