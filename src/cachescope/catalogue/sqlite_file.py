@@ -25,6 +25,9 @@ _MOST_DAMAGES = 20
 _UNNOTICED = 0.1
 """Seconds for which Ctrl-C may go unnoticed."""
 
+_LEFT_HALF_WRITTEN = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY)
+"""What a reader is told who may not undo what a killed writer left."""
+
 _REMEDIES = (
     (
         "locked",
@@ -170,16 +173,36 @@ class SqliteFile:
                 return CatalogueUnusable(message, where=self.shown, hint=hint)
         return CatalogueUnusable(f"the database refused: {text}", where=self.shown, hint="please report this")
 
+    def _connected(self, address: str) -> sqlite3.Connection:
+        return sqlite3.connect(
+            address,
+            uri=True,
+            timeout=self._busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+
+    def _opened(self, address: str) -> sqlite3.Connection:
+        """Open the file; if a killed process left it in the middle of a write, undo that first, which takes a writer."""
+        connection = self._connected(address)
+        try:
+            connection.execute("PRAGMA schema_version").close()
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if error.sqlite_errorcode not in _LEFT_HALF_WRITTEN:
+                raise
+            with closing(self._connected(f"{self.path.resolve().as_uri()}?mode=rw")) as writer:
+                writer.execute("PRAGMA schema_version").close()
+            return self._connected(address)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
     def _engine(self, address: Callable[[], str], *, writes: bool, kept: bool = True) -> Engine:
         def connect() -> sqlite3.Connection:
-            connection = sqlite3.connect(
-                address(),
-                uri=True,
-                timeout=self._busy_timeout,
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=256,
-            )
+            connection = self._opened(address())
             connection.execute("PRAGMA case_sensitive_like = ON")
             connection.execute("PRAGMA cache_size = -65536")  # 64 MiB
             connection.execute("PRAGMA temp_store = MEMORY")
