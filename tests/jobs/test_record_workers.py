@@ -28,6 +28,12 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_json, "_SHARED_BATCH", 7)
 
 
+@pytest.fixture
+def cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small documents be cut."""
+    monkeypatch.setattr(index_json, "_WORTH_CUTTING", 0)
+
+
 def _hashes(dice: random.Random, count: int) -> list[str]:
     return ["".join(dice.choices(LETTERS, k=32)) for _ in range(count)]
 
@@ -98,6 +104,7 @@ def test_any_number_of_processes_reads_what_one_reads(seed: int, tmp_path: Path)
             assert _read(document) == alone
 
 
+@pytest.mark.usefixtures("cut")
 def test_cutting_reads_what_reading_at_once_does() -> None:
     data = _index(random.Random(7))  # noqa: S311 - spread, not secrecy
     spaced = json.dumps(json.loads(data)).encode()

@@ -4,7 +4,7 @@ Presence is an interval: a record that stays costs nothing, one that comes, goes
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
 
@@ -17,7 +17,7 @@ from cachescope.catalogue.summaries import chunks, summarise
 from cachescope.catalogue.times import to_stored
 from cachescope.model.errors import MalformedDocument, MalformedRecord
 from cachescope.model.identity import DagHash, MirrorName
-from cachescope.model.record import Presence, Verdict
+from cachescope.model.record import IndexHeader, Presence, Verdict
 from cachescope.model.results import Counts
 from cachescope.model.spec_records import SpecRecords
 
@@ -38,6 +38,14 @@ class SnapshotChange:
     warnings: tuple[str, ...]
 
 
+@dataclass(slots=True)
+class _Touched:
+    """What changed in a mirror: packages, and specs whose packages are looked up at the end."""
+
+    names: set[int] = field(default_factory=set)
+    spec_ids: set[int] = field(default_factory=set)
+
+
 class SnapshotWriter:
     """Writes the snapshots of one transaction, and at its end the counts and summaries of all that they touched."""
 
@@ -49,8 +57,8 @@ class SnapshotWriter:
         self._now = to_stored(now)
         self._progress = progress
         self._specs = SpecWriter(connection)
-        self._touched: dict[MirrorName, set[int]] = {}
-        self._sources: set[int] = set()
+        self._touched: dict[MirrorName, _Touched] = {}
+        self._sources: dict[int, tuple[IndexHeader, int]] = {}
         self._pages: dict[int, _PagesOfSource] = {}
         self._next_snapshot = int(connection.execute(select(func.max(t.snapshot.c.id))).scalar() or 0) + 1
 
@@ -80,10 +88,13 @@ class SnapshotWriter:
 
     def finish(self) -> dict[int, Counts]:
         """Write counts and summaries of all that changed; returns the counts by source. Call once, at the end."""
-        counts = {source_id: self._count(source_id) for source_id in sorted(self._sources)}
-        for mirror, names in self._touched.items():
-            if names:
-                summarise(self._connection, mirror, sorted(names))
+        counts = {}
+        for source_id in sorted(self._sources):
+            self._describe_source(source_id)
+            counts[source_id] = self._count(source_id)
+        for mirror, touched in self._touched.items():
+            if names := self._names(touched):
+                summarise(self._connection, mirror, names)
         self._touched.clear()
         return counts
 
@@ -144,7 +155,8 @@ class SnapshotWriter:
                 scope, {one: (stands[one][0], int(incoming[one])) for one in incoming if one in stands}
             )
         self._touch(mirror, source_id, snapshot, [key for key, _ in chain(opened, changed)] + gone)
-        self._describe_source(source_id, records, len(rejected))
+        # Written at the end: a folder of pages speaks of each source hundreds of times.
+        self._sources[source_id] = records.header, len(rejected)
         return SnapshotChange(
             added=len(opened),
             gone=len(gone),
@@ -218,35 +230,41 @@ class SnapshotWriter:
 
     def _touch(self, mirror: MirrorName, source_id: int, snapshot: int, spec_ids: Sequence[int]) -> None:
         """Remember which packages a snapshot changed."""
-        names = self._touched.setdefault(mirror, set())
-        if len(spec_ids) > _MANY_SPECS:
-            rows = (
-                select(t.spec.c.name_id)
-                .join(t.presence, t.presence.c.spec_id == t.spec.c.id)
-                .where(
-                    t.presence.c.source_id == source_id,
-                    or_(t.presence.c.since == snapshot, t.presence.c.until == snapshot),
-                )
-                .distinct()
-            )
-            names.update(self._connection.execute(rows).scalars())
+        touched = self._touched.setdefault(mirror, _Touched())
+        if len(spec_ids) <= _MANY_SPECS:
+            touched.spec_ids.update(spec_ids)
             return
-        for some in chunks(spec_ids):
+        rows = (
+            select(t.spec.c.name_id)
+            .join(t.presence, t.presence.c.spec_id == t.spec.c.id)
+            .where(
+                t.presence.c.source_id == source_id,
+                or_(t.presence.c.since == snapshot, t.presence.c.until == snapshot),
+            )
+            .distinct()
+        )
+        touched.names.update(self._connection.execute(rows).scalars())
+
+    def _names(self, touched: "_Touched") -> list[int]:
+        """Return the packages that were touched."""
+        names = set(touched.names)
+        for some in chunks(sorted(touched.spec_ids)):
             names.update(
                 self._connection.execute(
                     select(t.spec.c.name_id).where(t.spec.c.id.in_(some)).distinct()
                 ).scalars()
             )
+        return sorted(names)
 
-    def _describe_source(self, source_id: int, records: SpecRecords, rejected: int) -> None:
-        self._sources.add(source_id)
+    def _describe_source(self, source_id: int) -> None:
+        header, rejected = self._sources[source_id]
         self._connection.execute(
             update(t.source)
             .where(t.source.c.id == source_id)
             .values(
-                index_version=records.header.version,
+                index_version=header.version,
                 rejected=rejected,
-                warnings="\n".join(records.header.warnings),
+                warnings="\n".join(header.warnings),
                 snapshot_at=self._now,
             )
         )

@@ -124,23 +124,28 @@ def _split_window(
         return None if is_last else 0
     if mark != _KEY or window[0] != _QUOTE:
         return None
+    keep_hash, keep_start = hashes.append, table.starts.append
+    keep_length, keep_present = table.lengths.append, table.present.append
     while True:
         following = find(_MARK, mark + _KEY)
-        if following < 0 and not is_last:
+        if following >= 0:
+            end = following - _KEY - 1
+            if window[end : end + 2] != b',"':
+                return None
+        elif is_last:
+            end = len(window)
+        else:
             return mark - _KEY
-        end = following - _KEY - 1 if following >= 0 else len(window)
-        if following >= 0 and window[end : end + 2] != b',"':
-            return None
         record = _decode(window[mark + _TO_RECORD : end])
         node = mark + _TO_NODE
-        length = len(bytes(record.spec))
+        text = bytes(record.spec)
         # Of two keys 'spec' the last one counts, and it is not the one that the cut was made at.
-        if window[node : node + length] != bytes(record.spec):
+        if not window.startswith(text, node):
             return None
-        hashes.append(window[mark - _HASH : mark])
-        table.starts.append(offset + node)
-        table.lengths.append(length)
-        table.present.append(record.in_buildcache)
+        keep_hash(window[mark - _HASH : mark])
+        keep_start(offset + node)
+        keep_length(len(text))
+        keep_present(record.in_buildcache)
         if following < 0:
             return len(window)
         mark = following

@@ -35,7 +35,7 @@ __all__ = ["NodeDecoder", "NodeWire"]
 
 _DEPTYPES = {"build": Deptype.BUILD, "link": Deptype.LINK, "run": Deptype.RUN, "test": Deptype.TEST}
 _LANGUAGES = ("c", "cxx", "fortran")
-_MOST_KNOWN_EDGES = 200_000  # some 60 MB
+_MOST_KNOWN_EDGES = 100_000  # some 40 MB
 _FORMAT_5 = 5
 _SHOWN = 80
 
@@ -213,20 +213,22 @@ class NodeDecoder:
             ]
             return tuple(edge for edge in found if edge is not None)
         # An entry is written out again for each dependent: equal text is the same edge, decoded once.
-        known = self._known_edges
-        edges: list[DependencyEdge] = []
-        for position, raw in enumerate(entries):
-            text = bytes(raw)
-            edge = known.get(text)
-            if edge is None:
-                edge = self._edge(text, f"{where}.dependencies[{position}]", "")
-                if edge is None:
-                    continue
-                if len(known) >= _MOST_KNOWN_EDGES:
-                    known.clear()
-                known[text] = edge
-            edges.append(edge)
-        return tuple(edges)
+        texts = list(map(bytes, entries))
+        edges = list(map(self._known_edges.get, texts))
+        if all(edges):
+            return tuple(edges)  # type: ignore[arg-type] # none of them is None
+        for position, text in enumerate(texts):
+            if edges[position] is None:
+                edges[position] = self._new_edge(text, f"{where}.dependencies[{position}]")
+        return tuple(filter(None, edges))
+
+    def _new_edge(self, text: bytes, where: str) -> DependencyEdge | None:
+        edge = self._edge(text, where, "")
+        if edge is not None:
+            if len(self._known_edges) >= _MOST_KNOWN_EDGES:
+                self._known_edges.clear()
+            self._known_edges[text] = edge
+        return edge
 
     def _edge(self, text: bytes, where: str, name: str) -> DependencyEdge | None:
         """Decode one dependency; None, and counted, for one that points nowhere."""

@@ -4,6 +4,7 @@ A process maps the document by itself, so no record travels to it. It is told wh
 socket, and answers in the same way; both ends are this program. It imports neither database nor network.
 """
 
+import gc
 import mmap
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -117,6 +118,8 @@ class _Worker:
         self._mapping = mapping
         self._data = memoryview(mapping)
         self._released = 0
+        self._answers: dict[Question, str | None] = {}
+        """Compilers are few, and every record names one."""
 
     def run(self) -> None:
         """Carry out orders until nobody gives any."""
@@ -152,13 +155,16 @@ class _Worker:
             release(self._mapping, min(starts), max(map(sum, zip(starts, lengths, strict=True))))
 
     def _ask(self, kind: str, value: str) -> str | None:
-        self._connection.send(Question(kind, value))
-        answer: str | None = self._connection.recv()
-        return answer
+        question = Question(kind, value)
+        if question not in self._answers:
+            self._connection.send(question)
+            self._answers[question] = self._connection.recv()
+        return self._answers[question]
 
 
 def main() -> None:
     """Serve one document: the descriptors of the socket and of the document are the arguments of the program."""
+    gc.disable()  # as in the process that writes: records hold no cycles, and walking over them takes longer than decoding
     socket, document = map(int, sys.argv[1:])
     with Connection(socket) as connection, mmap.mmap(document, 0, access=mmap.ACCESS_READ) as mapping:
         try:
