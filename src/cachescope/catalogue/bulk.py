@@ -7,7 +7,7 @@ time that ``executemany`` takes, which binds and steps row by row. PostgreSQL: C
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cache
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from sqlalchemy import Connection, Select, Table
@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["bulk_insert", "bulk_insert_flat", "fast_rows"]
+__all__ = ["bulk_insert", "bulk_insert_values", "fast_rows"]
 
 _FETCHED = 10_000
 _PARAMETERS = 10_000
@@ -36,11 +36,11 @@ def bulk_insert(connection: Connection, table: Table, rows: Iterable[tuple[objec
     if connection.dialect.name == "postgresql":
         _copy(connection, table, rows)
     else:
-        _insert(connection, table, list(chain.from_iterable(rows)))
+        _insert(connection, table, chain.from_iterable(rows))
 
 
-def bulk_insert_flat(connection: Connection, table: Table, values: Sequence[object]) -> None:
-    """Insert rows that stand one after the other in one sequence."""
+def bulk_insert_values(connection: Connection, table: Table, values: Iterable[object]) -> None:
+    """Insert rows whose values come one after the other."""
     if connection.dialect.name == "postgresql":
         pending = iter(values)
         _copy(connection, table, zip(*[pending] * len(table.columns), strict=True))
@@ -48,11 +48,10 @@ def bulk_insert_flat(connection: Connection, table: Table, values: Sequence[obje
         _insert(connection, table, values)
 
 
-def _insert(connection: Connection, table: Table, values: Sequence[object]) -> None:
+def _insert(connection: Connection, table: Table, values: Iterable[object]) -> None:
     width = len(table.columns)
-    step = _PARAMETERS // width * width
-    for start in range(0, len(values), step):
-        some = tuple(values[start : start + step])
+    pending = iter(values)
+    while some := tuple(islice(pending, _PARAMETERS // width * width)):
         connection.exec_driver_sql(_statement(table, len(some) // width), some)
 
 

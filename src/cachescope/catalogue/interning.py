@@ -68,8 +68,11 @@ class _Table(Generic[Value]):
 
     def keys(self, values: Sequence[Value]) -> list[int]:
         """Return the keys of a column."""
-        self.load(set(values))
-        return list(map(self.key, values))
+        different = dict.fromkeys(values)
+        self.load(different)
+        for one in different:
+            self.key(one)
+        return list(map(self._ids.__getitem__, values))
 
     def is_new(self, value: Value) -> bool:
         """Say whether the value came since the last flush."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.bulk import bulk_insert, bulk_insert_flat, fast_rows
+from cachescope.catalogue.bulk import bulk_insert, fast_rows
 from cachescope.catalogue.interning import Interned
 from cachescope.catalogue.originals import DictionaryKeeper
 from cachescope.catalogue.summaries import chunks
@@ -115,16 +115,15 @@ class SpecWriter:
     def _write_batch(self, batch: SpecBatch, keys: "_Keys", level: Knowledge) -> None:
         self._find_children(batch, keys)
         spec_ids = [keys.ids[one] for one in batch.hashes]
-        # Lists, because rows of edges are made of what the parts have interned.
         specs = list(self._spec_rows(batch, spec_ids, level))
-        edges = list(chain.from_iterable(self._edge_rows(batch, spec_ids, keys)))
+        edges = self._edge_rows(batch, spec_ids, keys)
         self._interned.flush()
         upgrades = [row for row in specs if keys.stands(row[0])]
         if upgrades:
             self._upgrade(upgrades)
             specs = [row for row in specs if not keys.stands(row[0])]
         bulk_insert(self._connection, t.spec, specs)
-        bulk_insert_flat(self._connection, t.edge, edges)
+        bulk_insert(self._connection, t.edge, edges)
         bulk_insert(
             self._connection,
             t.spec_record,

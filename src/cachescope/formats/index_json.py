@@ -206,6 +206,9 @@ def _format_of(version: str) -> int:
 class _Records(Protocol):
     """Where the nodes of a split index are."""
 
+    are_hashes: bool
+    """Whether it is known already that every key has the form of a hash."""
+
     def presence(self) -> dict[str, bool]:
         """Return all hashes in the order of the document, and whether their record says that a binary is there."""
         ...
@@ -221,6 +224,8 @@ class _Records(Protocol):
 
 class _DecodedRecords:
     """Records that were read with the whole document."""
+
+    are_hashes = False
 
     def __init__(self, records: Mapping[str, _RecordWire]) -> None:
         self._records = records
@@ -238,6 +243,8 @@ class _DecodedRecords:
 
 class _CutRecords:
     """Records that were found by cutting: a few numbers each, while the bytes stay in the document."""
+
+    are_hashes = True
 
     def __init__(self, data: memoryview, table: RecordTable) -> None:
         self._data = data
@@ -295,20 +302,19 @@ class IndexDocument:
         self._versions: dict[str, str] = {}
 
     def _read_presence(self) -> dict[DagHash, Presence]:
-        unstated = self._header.version == _LAST_WITHOUT_PRESENCE
-        states = (Presence.MENTIONED, Presence.PRESENT)
-        presence: dict[DagHash, Presence] = {}
-        for key, present in self._records.presence().items():
-            if is_hash_text(key):
-                presence[DagHash(key)] = Presence.UNSTATED if unstated else states[present]
-            else:
-                self._rejected.append(
-                    MalformedRecord(
-                        f"{key[:_SHOWN]!r} is not a DAG hash (32 characters out of a-z and 2-7)",
-                        where="database.installs",
-                    )
+        present = self._records.presence()
+        for key in [] if self._records.are_hashes else [key for key in present if not is_hash_text(key)]:
+            del present[key]
+            self._rejected.append(
+                MalformedRecord(
+                    f"{key[:_SHOWN]!r} is not a DAG hash (32 characters out of a-z and 2-7)",
+                    where="database.installs",
                 )
-        return presence
+            )
+        if self._header.version == _LAST_WITHOUT_PRESENCE:
+            return {DagHash(key): Presence.UNSTATED for key in present}
+        states = (Presence.MENTIONED, Presence.PRESENT)
+        return {DagHash(key): states[found] for key, found in present.items()}
 
     @property
     def header(self) -> IndexHeader:

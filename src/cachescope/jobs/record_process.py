@@ -5,7 +5,6 @@ socket, and answers in the same way; both ends are this program. It imports neit
 """
 
 import gc
-import mmap
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from multiprocessing.connection import Connection
@@ -17,8 +16,9 @@ from cachescope.formats.record_decoder import Places, Question, RecordDecoder
 from cachescope.model.identity import DagHash
 from cachescope.model.spec import DependencyEdge
 from cachescope.model.spec_records import Compress, SpecBatch
+from cachescope.transport.body import HeldBody
 
-__all__ = ["DecodeOrder", "PackedBatch", "SplitOrder", "main", "release", "unpacked"]
+__all__ = ["DecodeOrder", "PackedBatch", "SplitOrder", "main", "unpacked"]
 
 
 class SplitOrder(NamedTuple):
@@ -103,20 +103,13 @@ def unpacked(packed: PackedBatch, parts: list[Any]) -> SpecBatch:
     return SpecBatch(**packed.columns, **shared, ends=ends)
 
 
-def release(mapping: mmap.mmap, start: int, stop: int) -> None:
-    """Let the pages of a range leave memory; whoever reads there again gets them from the file."""
-    first = start // mmap.PAGESIZE * mmap.PAGESIZE
-    if hasattr(mmap, "MADV_DONTNEED") and stop > first:
-        mapping.madvise(mmap.MADV_DONTNEED, first, stop - first)
-
-
 class _Worker:
     """Carries out orders on one document."""
 
-    def __init__(self, connection: "Connection[Any, Any]", mapping: mmap.mmap) -> None:
+    def __init__(self, connection: "Connection[Any, Any]", document: HeldBody) -> None:
         self._connection = connection
-        self._mapping = mapping
-        self._data = memoryview(mapping)
+        self._document = document
+        self._data = document.data
         self._released = 0
         self._answers: dict[Question, str | None] = {}
         """Compilers are few, and every record names one."""
@@ -132,7 +125,7 @@ class _Worker:
                 self._decode(order)
 
     def _passed(self, position: int) -> None:
-        release(self._mapping, self._released, position)
+        self._document.release(self._released, position)
         self._released = position
 
     def _decode(self, order: DecodeOrder) -> None:
@@ -152,7 +145,7 @@ class _Worker:
                 order.compress,
             )
             self._connection.send(_packed(batch, parts, nodes.dropped_edges - dropped))
-            release(self._mapping, min(starts), max(map(sum, zip(starts, lengths, strict=True))))
+            self._document.release(min(starts), max(map(sum, zip(starts, lengths, strict=True))))
 
     def _ask(self, kind: str, value: str) -> str | None:
         question = Question(kind, value)
@@ -166,8 +159,8 @@ def main() -> None:
     """Serve one document: the descriptors of the socket and of the document are the arguments of the program."""
     gc.disable()  # as in the process that writes: records hold no cycles, and walking over them takes longer than decoding
     socket, document = map(int, sys.argv[1:])
-    with Connection(socket) as connection, mmap.mmap(document, 0, access=mmap.ACCESS_READ) as mapping:
+    with Connection(socket) as connection, HeldBody.mapped(document) as body:
         try:
-            _Worker(connection, mapping).run()
+            _Worker(connection, body).run()
         except (EOFError, ConnectionError):
             return  # the sync has ended, or was killed
