@@ -11,7 +11,7 @@ Older shapes: ``compiler`` on the node (formats 1 to 4); dependencies with ``typ
 (1); the whole node below its name (1); ``target`` as an object. Source: Spack 1.2 ``spec.SpecfileReaderBase`` and kin.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -38,6 +38,7 @@ _LANGUAGES = ("c", "cxx", "fortran")
 _MOST_KNOWN_EDGES = 100_000  # some 40 MB
 _FORMAT_5 = 5
 _SHOWN = 80
+_NUL_ESCAPED = b"\\u0000"
 
 
 class _TargetWire(msgspec.Struct):
@@ -144,7 +145,7 @@ class NodeDecoder:
             problem, inner = describe(error)
             raise MalformedRecord(problem, where=below(where + path, inner)) from error
         external = wire.external
-        return ConcreteSpec(
+        spec = ConcreteSpec(
             dag_hash,
             self._package_name(wire.name, f"{where}.name"),
             wire.version,
@@ -158,6 +159,10 @@ class NodeDecoder:
             spec_format,
             edges,
         )
+        if _NUL_ESCAPED in bytes(record) and any("\0" in text for text in _texts(spec)):
+            # Names, versions and values go into databases, paths and terminals, where it ends a text or is refused.
+            raise MalformedRecord("a text holds a NUL", where=where)
+        return spec
 
     def _wire(self, record: memoryview | msgspec.Raw | bytes, where: str) -> NodeWire:
         wire = self._node.decode(record)
@@ -297,6 +302,19 @@ class NodeDecoder:
         if known is None:
             known = self._compilers[text] = Compiler(name, version)
         return known
+
+
+def _texts(spec: ConcreteSpec) -> Iterator[str]:
+    """Yield all texts of a spec that are kept, the record itself left out."""
+    yield from (spec.version, spec.namespace, spec.package_hash)
+    yield from (spec.architecture.platform, spec.architecture.os, spec.architecture.target)
+    if spec.compiler is not None:
+        yield from (spec.compiler.name, spec.compiler.version)
+    for name, value in (*spec.variants.variants, *spec.variants.flags):
+        yield name
+        yield from () if isinstance(value, bool) else (value,) if isinstance(value, str) else value
+    for edge in spec.edges:
+        yield from (edge.name, *edge.kind.virtuals)
 
 
 def _build_spec(wire: NodeWire, where: str) -> DagHash | None:
