@@ -11,7 +11,7 @@ from typing import cast
 from sqlalchemy import Connection, Table, select
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.bulk import bulk_insert
+from cachescope.catalogue.bulk import bulk_insert, take_statistics
 from cachescope.catalogue.engine import Catalogue, usable
 from cachescope.catalogue.sqlite_file import SqliteFile
 from cachescope.model.errors import CatalogueUnusable, NotInCatalogue, UserInputError
@@ -46,7 +46,7 @@ def copy_catalogue(
         with source.reading() as read:
             for table in t.metadata.sorted_tables:
                 copied[table.name] = _copy_table(read, write, table, progress)
-        target.database.take_statistics(write)
+        take_statistics(write)
     return copied
 
 

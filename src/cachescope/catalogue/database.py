@@ -29,9 +29,6 @@ class Database(Protocol):
     def arrange(self, connection: Connection) -> None:
         """Complete tables that were just made or migrated, in the same transaction."""
 
-    def take_statistics(self, connection: Connection) -> None:
-        """Let the database look at what was just written, where its plans depend on that."""
-
     def product(self, connection: Connection) -> str:
         """Return name and version of the database."""
 

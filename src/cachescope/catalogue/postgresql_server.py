@@ -141,10 +141,6 @@ class PostgresqlDatabase:
             changes = ", ".join(f'ALTER COLUMN "{one}" TYPE text COLLATE "C"' for one in names)
             connection.execute(text(f"ALTER TABLE {table} {changes}"))
 
-    def take_statistics(self, connection: Connection) -> None:
-        """Count values and rows, which the server would do by itself only after some minutes."""
-        connection.execute(text(f"ANALYZE {_TABLES}"))
-
     def product(self, connection: Connection) -> str:
         """Return the version of the server."""
         return f"PostgreSQL {connection.execute(text('SHOW server_version')).scalar_one()}"

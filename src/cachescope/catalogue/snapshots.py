@@ -11,7 +11,7 @@ from itertools import chain
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.bulk import bulk_insert, fast_rows
+from cachescope.catalogue.bulk import bulk_insert, fast_rows, take_statistics
 from cachescope.catalogue.spec_writer import Knowledge, SpecWriter, Written
 from cachescope.catalogue.summaries import chunks, summarise
 from cachescope.catalogue.times import to_stored
@@ -59,6 +59,7 @@ class SnapshotWriter:
         self._specs = SpecWriter(connection)
         self._touched: dict[MirrorName, _Touched] = {}
         self._sources: dict[int, tuple[IndexHeader, int]] = {}
+        self._opened = 0
         self._pages: dict[int, _PagesOfSource] = {}
         self._next_snapshot = int(connection.execute(select(func.max(t.snapshot.c.id))).scalar() or 0) + 1
 
@@ -96,6 +97,8 @@ class SnapshotWriter:
             if names := self._names(touched):
                 summarise(self._connection, mirror, names)
         self._touched.clear()
+        if self._opened > _MANY_SPECS:
+            take_statistics(self._connection)
         return counts
 
     def _replace(
@@ -133,6 +136,7 @@ class SnapshotWriter:
             if one in incoming and state != incoming[one]
         )
         gone = [key for one, (key, _) in current.items() if one not in incoming]
+        self._opened += len(opened)
         self._close(source_id, snapshot, [*gone, *(key for key, _ in changed)])
         bulk_insert(
             self._connection,

@@ -139,9 +139,6 @@ class SqliteFile:
     def arrange(self, connection: Connection) -> None:
         """Do nothing: the tables say all."""
 
-    def take_statistics(self, connection: Connection) -> None:
-        """Do nothing: its plans follow the order in which conditions are written."""
-
     def product(self, connection: Connection) -> str:
         """Return the version of the library."""
         return f"SQLite {connection.exec_driver_sql('SELECT sqlite_version()').scalar_one()}"
