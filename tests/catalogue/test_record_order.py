@@ -95,7 +95,4 @@ def test_a_catalogue_filled_in_two_steps_is_the_one_filled_at_once(seed: int, tm
     records = _records(dice)
     whole = _document(records)
     first = [records[0], *records[25:]]  # with the compiler, whose version the others take from its record
-    assert (
-        _content(tmp_path / "steps", _document(first), whole)[:3]
-        == _content(tmp_path / "once", whole)[:3]
-    )
+    assert _content(tmp_path / "steps", _document(first), whole)[:3] == _content(tmp_path / "once", whole)[:3]
