@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from cachescope.formats.dag_hash import node_hash
-from generator import NODES_VARIABLE, Node, make_records, read_nodes, rebuild_nodes, rebuilds, write_mirror
+from generator import make_records
 from measure import Row, measure
+from mirror_files import write_mirror
+from nodes import NODES_VARIABLE, Node, read_nodes, rebuild_nodes, rebuilds
 
 MIRRORS = 5
 NODES_OF_EACH = 1000
@@ -88,7 +90,7 @@ def _lock_file(nodes: Sequence[Node]) -> tuple[bytes, int, int]:
     dice = random.Random("coverage")
     wanted: Nodes = {}
     for number in range(1, MIRRORS + 1):
-        rebuild = next(itertools.islice(rebuilds(number), 1, None))
+        rebuild = next(itertools.islice(rebuilds(number, nodes), 1, None))
         for digest, built in itertools.islice(rebuild_nodes(nodes, rebuild).items(), NODES_OF_EACH):
             wanted[digest] = {**built.node, "hash": digest}
             wanted[digest]["dependencies"] = json.loads(built.text).get("dependencies", [])
