@@ -10,7 +10,7 @@ import pytest
 from tests.catalogues import V3
 from tests.commands import CommandLine, process
 from tests.locks import lock_document
-from tests.mirrors import index, installs, node, write_v3
+from tests.mirrors import index, installs, node, spec_manifest, spec_manifest_place, write, write_v3
 
 ZLIB = node("zlib", "1.3", target="x86_64_v2")
 CACHED = node("zlib", "1.3", target="x86_64_v3")
@@ -228,3 +228,34 @@ def test_both_commands_run_as_processes(synced: CommandLine, covered: Path, cata
     assert synced.well("caches").text
     for command in ("coverage", "why"):
         assert process(command, covered, db=catalogue_file).code == 0
+
+
+def test_coverage_counts_bytes_to_download_as_far_as_they_are_known(
+    run: CommandLine, covered: Path, tmp_path: Path
+) -> None:
+    for name, sizes in (("a", {"app": 3000}), ("b", {"app": 5, "zlib": 70})):
+        mirror = tmp_path / name
+        write_v3(mirror, index(installs([CACHED, APP])))
+        for one in (CACHED, APP):
+            if one["name"] in sizes:
+                write(mirror, spec_manifest_place(one), spec_manifest(sizes[one["name"]]))
+        run.well("sync", mirror, "--as", f"site/{name}")
+    assert "To download: sizes are not known" in run.well("coverage", covered).text
+    run("sync", "--sizes")
+    found = run.well("coverage", covered, "--json").json
+    assert (found["bytes"], found["bytes_unknown"]) == (3070, 0)
+    assert "To download: 3.1 kB\n" in run.well("coverage", covered).text
+    alone = run.well("coverage", covered, "--against", "site/a", "--json").json
+    assert (alone["bytes"], alone["bytes_unknown"]) == (3000, 1)
+    told = run.well("coverage", covered, "--against", "site/a").text
+    assert "To download: 3.0 kB, and 1 spec of unknown size" in told
+
+
+def test_coverage_names_the_command_that_tells_why(
+    synced: CommandLine, lacking: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lacking.read_bytes())))
+    assert "\nWhy: cachescope why -\n" in synced.well("coverage", "-").text
+    spaced = tmp_path / "my lock"
+    spaced.write_bytes(lacking.read_bytes())
+    assert f"\nWhy: cachescope why '{spaced}'\n" in synced.well("coverage", spaced).text

@@ -14,6 +14,8 @@ from cachescope.catalogue import schema as t
 from cachescope.catalogue.host_facts import LibcNode, libc_of
 from cachescope.catalogue.interning import decode_variant_set
 from cachescope.catalogue.originals import RecordReader
+from cachescope.catalogue.scope import Scope
+from cachescope.catalogue.sizes import knows_sizes, sizes_of
 from cachescope.catalogue.spec_writer import Knowledge
 from cachescope.catalogue.summaries import chunks
 from cachescope.catalogue.times import from_stored
@@ -180,6 +182,14 @@ class LockLookup:
     def libcs(self, keys: Sequence[int]) -> Mapping[int, LibcNode | None]:
         """Return the C library that each spec needs at run time."""
         return libc_of(self._connection, keys)
+
+    def sizes(self, keys: Sequence[int]) -> Mapping[int, int]:
+        """Return the bytes to download for present specs, where they are known. 1 statement, and 1 for 500 specs."""
+        if not knows_sizes(self._connection):
+            return {}
+        return sizes_of(
+            self._connection, keys, Scope(), sources=sorted(self._chosen) if self.restricted else None
+        )
 
     # -- parts ------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """How many bytes binaries have, and the binaries that they need to run: answers from what ``sync --sizes`` has read."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, exists, select
@@ -32,11 +32,18 @@ def knows_sizes(connection: Connection) -> bool:
     return connection.execute(select(t.archive.c.spec_id).limit(1)).first() is not None
 
 
-def sizes_of(connection: Connection, spec_ids: Sequence[int], scope: Scope) -> Mapping[int, int]:
+def sizes_of(
+    connection: Connection,
+    spec_ids: Sequence[int],
+    scope: Scope,
+    *,
+    sources: Collection[int] | None = None,
+) -> Mapping[int, int]:
     """Return the bytes of binaries that are present within a scope and whose size is known. 1 statement for 500.
 
-    Of several places the one counts that one would download from.
+    Of several places the one counts that one would download from; ``sources`` are keys of those that count, None for all.
     """
+    within = [] if sources is None else [t.source.c.id.in_(sources)]
     chosen: dict[int, tuple[tuple[bool, bool, str], int]] = {}
     for some in chunks(spec_ids):
         rows = connection.execute(
@@ -61,6 +68,7 @@ def sizes_of(connection: Connection, spec_ids: Sequence[int], scope: Scope) -> M
                 t.presence.c.until.is_(None),
                 t.presence.c.state == int(Presence.PRESENT),
                 *scope.conditions(),
+                *within,
             )
         )
         for spec_id, size, ref, stack, layout, view in rows:

@@ -92,6 +92,7 @@ def coverage_of(
     ]
     missing.sort(key=lambda one: (-dependents.get(one, 0), one))
     summary = _summaries(wanted)
+    sizes = lookup.sizes([wanted.known[one].key for one in present])
     return Coverage(
         files=wanted.lock.names,
         against=lookup.mirrors,
@@ -111,7 +112,8 @@ def coverage_of(
         installable=_is_installable(wanted, refused),
         mirrors=shares,
         sets=mirror_sets(bits, len(counted)),
-        bytes_unknown=len(present),
+        bytes_known=sum(sizes.values()),
+        bytes_unknown=len(present) - len(sizes),
         warnings=_warnings(wanted),
     )
 

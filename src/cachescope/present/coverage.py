@@ -1,5 +1,6 @@
 """Coverage as text, Markdown and JSON."""
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = [
+    "STANDARD_INPUT",
+    "download_words",
     "markdown_cell",
     "percent",
     "render_json",
@@ -20,7 +23,11 @@ __all__ = [
     "render_text",
     "tally_words",
     "title",
+    "why_command",
 ]
+
+STANDARD_INPUT = "standard input"
+"""What a document is called that came without a name."""
 
 _Object = dict[str, object]
 _MISSING_SHOWN = 50
@@ -136,7 +143,16 @@ def render_text(console: "Console", coverage: Coverage, *, target: float | None 
             console.print(table)
         if len(coverage.missing) > _MISSING_SHOWN:
             say(console, f"and {wording.count(len(coverage.missing) - _MISSING_SHOWN)} more: --json has all")
-        say(console, f"Why: cachescope why {' '.join(coverage.files)}")
+        say(console, f"Why: {why_command(coverage)}")
+
+
+def why_command(coverage: Coverage) -> str:
+    """Return the command that tells the causes, as a shell takes it."""
+    return " ".join(["cachescope why", *(shlex.quote(_argument(one)) for one in coverage.files)])
+
+
+def _argument(file: str) -> str:
+    return "-" if file == STANDARD_INPUT else file
 
 
 def _headlines(coverage: Coverage) -> list[str]:
@@ -163,12 +179,20 @@ def _headlines(coverage: Coverage) -> list[str]:
     if coverage.tally.present:
         known = coverage.tally.present - coverage.bytes_unknown
         lines.append(
-            f"To download: {wording.count(coverage.bytes_known)} bytes"
-            + (f" and {coverage.bytes_unknown} specs of unknown size" if coverage.bytes_unknown else "")
+            f"To download: {download_words(coverage)}"
             if known
-            else "To download: sizes are not recorded"
+            else "To download: sizes are not known ('cachescope sync --sizes' reads them)"
         )
     return lines
+
+
+def download_words(coverage: Coverage) -> str:
+    """Say how much is to be downloaded: ``42.8 kB``, or ``3.1 kB, and 4 specs of unknown size``."""
+    unknown = coverage.bytes_unknown
+    if unknown and unknown == coverage.tally.present:
+        return wording.NOT_KNOWN
+    more = f", and {wording.count(unknown, 'spec')} of unknown size" if unknown else ""
+    return wording.size(coverage.bytes_known) + more
 
 
 def _set_lines(coverage: Coverage, target: float | None) -> list[str]:
