@@ -253,11 +253,20 @@ def _folder(chosen: Settings) -> Path | None:
     return Path(chosen.temporary_folder).expanduser() if chosen.temporary_folder else None
 
 
-def web_app(reader: "Reader") -> "Litestar":
+def web_app(catalogue: "Catalogue", reader: "Reader", chosen: Settings) -> "Litestar":
     """Make the web application over an open catalogue."""
+    from cachescope.jobs.lock_answers import CatalogueLockAnswers
     from cachescope.web.app import create_app
+    from cachescope.web.lock_files import UploadLimits
 
-    return create_app(reader, now=now, version=__version__, on_error=_logged)
+    return create_app(
+        reader,
+        now=now,
+        version=__version__,
+        on_error=_logged,
+        lock_answers=CatalogueLockAnswers(catalogue, most_specs=chosen.max_upload_specs),
+        limits=UploadLimits(largest=chosen.max_upload_bytes),
+    )
 
 
 def _logged(error: Exception) -> str:

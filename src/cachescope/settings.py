@@ -80,6 +80,13 @@ class Settings:
     )
     host: str = _row("127.0.0.1", "address that 'serve' listens on")
     port: int = _row(8000, "port that 'serve' listens on; 0 for any free one", most=65535)
+    max_upload_bytes: int = _row(
+        64 * 1024**2,
+        "largest lock file that 'serve' takes; larger ones are refused unread",
+        unit="bytes",
+        least=1,
+    )
+    max_upload_specs: int = _row(100_000, "most specs that 'serve' answers about at once", least=1)
 
 
 def rows() -> tuple[Field[Any], ...]:

@@ -94,11 +94,13 @@ class Document(HTMLParser):
         for one in self._open:
             one.children.append(element)
         self.elements.append(element)
-        if tag not in {"meta", "link", "input", "br", "path"}:
+        if tag not in {"meta", "link", "input", "br"}:
             self._open.append(element)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        before = len(self._open)
         self.handle_starttag(tag, attrs)
+        del self._open[before:]
 
     def handle_endtag(self, tag: str) -> None:
         while self._open:

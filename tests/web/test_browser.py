@@ -10,8 +10,13 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from cachescope.jobs.lock_answers import CatalogueLockAnswers
 from cachescope.web.app import create_app
+from cachescope.web.lock_files import UploadLimits
+from tests.catalogues import OpenCatalogue
 from tests.fakes import DEMO, NOW, filled_catalogue
+from tests.locks import lock_document
+from tests.mirrors import index, installs, node, write_v3
 from tests.web.site import ADDRESSES
 
 pytestmark = pytest.mark.browser
@@ -126,3 +131,63 @@ def test_keyboard_reaches_the_content_first(browser: Browser, origin: str) -> No
         page.goto(origin + "/package/py-demo")
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+
+
+@pytest.fixture
+def lock_site(opened: OpenCatalogue, tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A served site that takes lock files, and a lock file of 300 specs of which half are missing."""
+    base, other = node("base", target="x86_64_v3"), node("base", target="x86_64_v2")
+    nodes = [node(f"pkg-{one}", needs=[(base if one % 2 else other, "link", "")]) for one in range(298)]
+    write_v3(tmp_path / "mirror", index(installs([base, *nodes[1::2]])))
+    opened.sync("develop/e4s", tmp_path / "mirror")
+    file = tmp_path / "spack.lock"
+    file.write_bytes(
+        lock_document([one["hash"] for one in nodes], {one["hash"]: one for one in (base, other, *nodes)})
+    )
+    app = create_app(
+        opened.reader,
+        now=lambda: NOW,
+        version="0.1.0",
+        on_error=str,
+        lock_answers=CatalogueLockAnswers(opened.catalogue, most_specs=1000),
+        limits=UploadLimits(largest=10**7),
+    )
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", file
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
+
+
+@pytest.mark.parametrize(("width", "scripts"), [(360, True), (768, False), (1280, True)])
+def test_lock_file_leads_to_causes_by_keyboard(
+    browser: Browser, lock_site: tuple[str, Path], width: int, *, scripts: bool
+) -> None:
+    """The form is walked through by keys alone; the answer fits, is quiet, and its picture holds every spec."""
+    origin, file = lock_site
+    with browser.new_context(
+        viewport={"width": width, "height": 800}, java_script_enabled=scripts
+    ) as context:
+        page, heard = context.new_page(), Heard()
+        heard.listen(page)
+        page.goto(origin + "/caches")
+        page.get_by_role("link", name="Coverage").press("Enter")
+        page.locator("#lock").set_input_files(file)
+        page.locator("#lock").focus()
+        for _ in range(6):  # file, text, against, deptypes, host, button
+            page.keyboard.press("Tab")
+            if page.get_by_role("button", name="Show coverage").evaluate(
+                "one => one === document.activeElement"
+            ):
+                break
+        page.keyboard.press("Enter")
+        page.get_by_text("Cause 1:").first.wait_for()
+        assert page.locator("h1").inner_text() == "150 of 300 are in the caches; 150 would be built"
+        assert page.locator("svg.dag circle, svg.dag path").count() == 300
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert heard.console == []
+        assert [one for one in heard.requests if not one.startswith(origin + "/")] == []

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from cachescope.jobs.coverage import Wanted
     from cachescope.model.coverage import Coverage
     from cachescope.model.lockfile import LockFile
-    from cachescope.model.sightings import Against
 
 __all__ = ["coverage", "why"]
 
@@ -97,9 +96,7 @@ def coverage(
     chosen_host = parse_host(host, detect=detect_host) if host is not None else None
     with _looked_up(context, files, against) as (lookup, wanted):
         result = coverage_of(wanted, lookup, deptypes=deptypes, host=chosen_host)
-    # Judged in whole numbers, so that 95 % of 20 is 19.
-    passed = fail_under is None or result.tally.present * 100 >= fail_under * result.tally.total
-    passed = passed and (result.installable or not installable)
+    passed = result.passes(fail_under, installable=installable)
     _write_files(result, junit, badge)
     barred = fail_under is not None or installable
     if as_json:
@@ -175,8 +172,9 @@ def _looked_up(
     from cachescope import compose
     from cachescope.catalogue.lock_lookup import LockLookup
     from cachescope.jobs.coverage import look_up
+    from cachescope.model.sightings import parse_against
 
-    chosen = [_parse_against(one) for one in against]
+    chosen = [parse_against(one) for one in against]
     lock = _read_all(files)
     with compose.reading(context.settings()) as (catalogue, _), catalogue.reading() as connection:
         lookup = LockLookup(connection, chosen)
@@ -185,20 +183,6 @@ def _looked_up(
                 "the catalogue has no caches to judge by", hint="read one first: cachescope sync URL"
             )
         yield lookup, look_up(lock, lookup)
-
-
-def _parse_against(text: str) -> "Against":
-    from cachescope.model.identity import parse_ref, parse_source_name
-
-    if text.startswith("ref:"):
-        return parse_ref(text.removeprefix("ref:"))
-    if "@{" in text:
-        raise UserInputError(
-            "points in time cannot be judged by yet",
-            where=text,
-            hint="name the mirror alone, for example develop/e4s",
-        )
-    return parse_source_name(text)
 
 
 def _read_all(files: Sequence[str]) -> "LockFile":

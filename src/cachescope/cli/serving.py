@@ -22,9 +22,9 @@ def serve(context: Context, *, host: str | None, port: int | None) -> None:
 
     gc.enable()
     chosen = context.settings(host=host, port=port)
-    with compose.reading(chosen, make=True) as (_, reader):
+    with compose.reading(chosen, make=True) as (catalogue, reader):
         serve_app(
-            compose.web_app(reader),
+            compose.web_app(catalogue, reader, chosen),
             chosen.host,
             chosen.port,
             announce=lambda url: say(f"cachescope is at {url} (Ctrl-C ends it)"),

@@ -104,6 +104,14 @@ class Coverage:
 
     warnings: tuple[str, ...] = ()
 
+    def passes(self, bar: float | None, *, installable: bool = False) -> bool:
+        """Say whether per cent are present, and the run closure is whole where that is asked.
+
+        Judged in whole numbers, so that 95 % of 20 is 19.
+        """
+        reached = bar is None or self.tally.present * 100 >= bar * self.tally.total
+        return reached and (self.installable or not installable)
+
     def smallest_set(self, share: float) -> MirrorSet | None:
         """Return the fewest mirrors that reach a share (0 to 1); None if all together do not."""
         return next((one for one in self.sets if one.tally.share >= share), None)

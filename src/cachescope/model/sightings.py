@@ -3,14 +3,36 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from cachescope.model.identity import DagHash, MirrorName, PackageName, Ref, SourceName
+from cachescope.model.errors import UserInputError
+from cachescope.model.identity import (
+    DagHash,
+    MirrorName,
+    PackageName,
+    Ref,
+    SourceName,
+    parse_ref,
+    parse_source_name,
+)
 from cachescope.model.record import Presence
 from cachescope.model.spec import Architecture, Compiler, EdgeKind
 
-__all__ = ["Against", "CachedEdge", "CachedSpec", "KnownSpec", "Sighting"]
+__all__ = ["Against", "CachedEdge", "CachedSpec", "KnownSpec", "Sighting", "parse_against"]
 
 Against = Ref | SourceName
 """A part of the catalogue to judge by: a whole ref, a mirror, or one view of a mirror. A ref is a ``str``."""
+
+
+def parse_against(text: str) -> Against:
+    """Read what to judge by: ``develop/e4s``, ``develop/e4s@science`` or ``ref:develop``. Raises ``UserInputError``."""
+    if text.startswith("ref:"):
+        return parse_ref(text.removeprefix("ref:"))
+    if "@{" in text:
+        raise UserInputError(
+            "points in time cannot be judged by yet",
+            where=text,
+            hint="name the mirror alone, for example develop/e4s",
+        )
+    return parse_source_name(text)
 
 
 class Sighting(NamedTuple):

@@ -3,14 +3,25 @@
 import io
 from typing import assert_never
 
-from cachescope.present import to_json, to_text
+from cachescope.present import coverage, to_json, to_text
+from cachescope.present.coverage_page import CoverageFormPage, CoveragePage
 from cachescope.present.package_page import PackagePage
 from cachescope.present.pages import CachesPage, ErrorPage, HomePage, PackagesPage, SearchPage
 from cachescope.present.spec_page import SpecPage
 
 __all__ = ["Page", "json_of", "text_of"]
 
-Page = HomePage | PackagesPage | PackagePage | SpecPage | CachesPage | SearchPage | ErrorPage
+Page = (
+    HomePage
+    | PackagesPage
+    | PackagePage
+    | SpecPage
+    | CachesPage
+    | SearchPage
+    | ErrorPage
+    | CoverageFormPage
+    | CoveragePage
+)
 
 
 def json_of(page: Page) -> bytes:  # noqa: PLR0911 - one arm a page
@@ -30,6 +41,10 @@ def json_of(page: Page) -> bytes:  # noqa: PLR0911 - one arm a page
             return to_json.render_search(page.result)
         case ErrorPage():
             return to_json.render_error(page.error)
+        case CoverageFormPage():
+            return to_json.document({"post": page.origin + "/api/v1/coverage", "largest_bytes": page.largest})
+        case CoveragePage():
+            return coverage.render_json(page.result.coverage)
         case _:
             assert_never(page)
 
@@ -55,6 +70,12 @@ def text_of(page: Page) -> bytes:
                 to_text.search(console, page.result)
             case ErrorPage():
                 to_text.error(console, page.error)
+            case CoverageFormPage():
+                console.print(
+                    f"POST a lock file to {page.origin}/api/v1/coverage", markup=False, soft_wrap=True
+                )
+            case CoveragePage():
+                coverage.render_text(console, page.result.coverage)
             case _:
                 assert_never(page)
     return written.get().encode("utf-8", "replace")

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cachescope.model.spec import deptype_names
 from cachescope.present import urls, wording
+from cachescope.present.coverage_page import CoverageFormPage, CoveragePage
 from cachescope.present.package_page import PackagePage, compiler_shown
 from cachescope.present.pages import CachesPage, ErrorPage, HomePage, PackagesPage, SearchPage
 from cachescope.present.spec_page import SpecPage
@@ -24,6 +25,8 @@ _TEMPLATES: Mapping[type[Page], str] = {
     CachesPage: "caches.html",
     SearchPage: "search.html",
     ErrorPage: "error.html",
+    CoverageFormPage: "coverage_form.html",
+    CoveragePage: "coverage.html",
 }
 
 _MEDIA_TYPES = {
@@ -59,7 +62,10 @@ def static_files() -> Mapping[str, StaticFile]:
 class HtmlWriter:
     """Writes page models as HTML; holds the compiled templates."""
 
-    def __init__(self, files: Mapping[str, StaticFile], *, version: str) -> None:
+    def __init__(
+        self, files: Mapping[str, StaticFile], *, version: str, takes_lock_files: bool = False
+    ) -> None:
+        """``takes_lock_files`` says whether there is a server behind the pages that answers about lock files."""
         self._files = files
         self._environment = Environment(
             loader=PackageLoader("cachescope.present"),
@@ -76,6 +82,7 @@ class HtmlWriter:
             deptype_names=deptype_names,
             compiler_shown=compiler_shown,
             version=version,
+            takes_lock_files=takes_lock_files,
         )
 
     def write(self, page: Page) -> bytes:

@@ -12,13 +12,16 @@ __all__ = [
     "Scope",
     "api",
     "caches",
+    "coverage",
     "home",
+    "lookup",
     "mirror_scope",
     "package",
     "packages",
     "search",
     "spec",
     "static",
+    "why",
 ]
 
 API = "/api/v1"
@@ -88,6 +91,21 @@ def search(query: str = "", scope: Scope = EVERYWHERE, *, limit: int | None = No
     """Return the address of a search; ``limit`` None is the default of the page, 0 is all."""
     more = {"q": query, **scope.parameters, "limit": "" if limit is None else str(limit)}
     return _with("/search", more)
+
+
+def coverage() -> str:
+    """Return the address at which lock files are handed in."""
+    return "/coverage"
+
+
+def why() -> str:
+    """Return the address, below the API alone, at which causes are asked for."""
+    return "/why"
+
+
+def lookup() -> str:
+    """Return the address, below the API alone, at which many hashes are asked for."""
+    return "/lookup"
 
 
 def static(name: str, digest: str) -> str:

@@ -11,11 +11,13 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
 from cachescope.model.errors import CachescopeError, UserInputError
+from cachescope.model.lock_answers import LockAnswers
 from cachescope.model.services import CatalogueReader
 from cachescope.present import urls
-from cachescope.present.pages import Moved, error_page
+from cachescope.present.pages import ErrorPage, Moved, SearchPage, error_page
 from cachescope.present.surfaces import Page, json_of, text_of
 from cachescope.present.to_html import HtmlWriter, static_files
+from cachescope.web.lock_files import Busy, LockFilePages, UploadLimits
 from cachescope.web.negotiation import Surface, entity_tag, is_current, wanted_surface
 from cachescope.web.parameters import read_request, read_scope
 from cachescope.web.routes import ROUTES, Route
@@ -33,6 +35,9 @@ _SECURITY = {
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SHORT = "public, max-age=300"
 _MEMORY = "no-store"
+_EXIT = "X-Cachescope-Exit"
+"""Names the exit code that the command would have ended with."""
+
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD]
 
 _Request = Request[Any, Any, Any]
@@ -44,9 +49,15 @@ def create_app(
     now: Callable[[], datetime],
     version: str,
     on_error: Callable[[Exception], str],
+    lock_answers: LockAnswers | None = None,
+    limits: UploadLimits | None = None,
 ) -> Litestar:
-    """Make the application. ``on_error`` logs what went wrong and returns the id under which it stands in the log."""
-    site = _Site(reader, now=now, version=version, on_error=on_error)
+    """Make the application. ``on_error`` logs what went wrong and returns the id under which it stands in the log.
+
+    Without ``lock_answers`` and ``limits`` no lock files are taken.
+    """
+    takes_lock_files = lock_answers is not None and limits is not None
+    site = _Site(reader, now=now, version=version, on_error=on_error, takes_lock_files=takes_lock_files)
     handlers = [HTTPRouteHandler("/healthz", http_method=_METHODS, sync_to_thread=False)(site.health)]
     handlers.append(
         HTTPRouteHandler("/static/{name:str}", http_method=_METHODS, sync_to_thread=False)(site.static)
@@ -56,6 +67,8 @@ def create_app(
         for route in ROUTES
         for path in (route.path, urls.api(route.path))
     ]
+    if lock_answers is not None and limits is not None:
+        handlers += LockFilePages(lock_answers, site, limits).handlers()
     return Litestar(
         route_handlers=handlers,
         exception_handlers={Exception: site.failure},
@@ -86,12 +99,13 @@ class _Site:
         now: Callable[[], datetime],
         version: str,
         on_error: Callable[[Exception], str],
+        takes_lock_files: bool,
     ) -> None:
         self._reader = reader
         self._now = now
         self._on_error = on_error
         self._files = static_files()
-        self._html = HtmlWriter(self._files, version=version)
+        self._html = HtmlWriter(self._files, version=version, takes_lock_files=takes_lock_files)
 
     def handler(self, route: Route[Any]) -> Callable[[_Request], Response[bytes]]:
         """Make the handler of one page."""
@@ -119,6 +133,21 @@ class _Site:
             _Answer(body=found.content, content_type=found.media_type, cache=_FOR_EVER if named else _SHORT),
         )
 
+    def now(self) -> datetime:
+        """Return the time."""
+        return self._now()
+
+    def page(self, request: _Request, page: Page) -> Response[bytes]:
+        """Write a page that nobody may keep."""
+        return _respond(request, self._written(request, page, cache=_MEMORY))
+
+    def told(self, request: _Request, body: bytes, surface: Surface, exit_code: int) -> Response[bytes]:
+        """Send an answer of the API that nobody may keep."""
+        headers = {"Vary": "Accept", _EXIT: str(exit_code)}
+        return _respond(
+            request, _Answer(body=body, content_type=surface.content_type, cache=_MEMORY, headers=headers)
+        )
+
     def health(self, request: _Request) -> Response[bytes]:
         """Say that the process answers."""
         surface = wanted_surface(request.headers.get("accept", ""))
@@ -142,6 +171,8 @@ class _Site:
         allowed = _allowed_methods(problem)
         if allowed:
             answer = replace(answer, headers={**answer.headers, "Allow": allowed})
+        if isinstance(problem, Busy):
+            answer = replace(answer, headers={**answer.headers, **(problem.headers or {})})
         return _respond(request, answer)
 
     def _understood(self, request: _Request, problem: Exception) -> tuple[CachescopeError, int]:
@@ -150,7 +181,9 @@ class _Site:
             if problem.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 self._on_error(problem)
             return problem, problem.http_status
-        if isinstance(problem, HTTPException) and problem.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        if isinstance(problem, HTTPException) and (
+            problem.status_code < HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(problem, Busy)
+        ):
             return _refusal(request, problem), problem.status_code
         number = self._on_error(problem)
         return (
@@ -163,7 +196,9 @@ class _Site:
 
     def _written(self, request: _Request, page: Page, *, cache: str, status: int = HTTPStatus.OK) -> _Answer:
         in_api = _is_api(request)
-        surface = Surface.JSON if in_api else wanted_surface(request.headers.get("accept", ""))
+        surface = wanted_surface(request.headers.get("accept", ""))
+        if in_api and not (request.method == HttpMethod.POST and surface is Surface.TEXT):
+            surface = Surface.JSON
         match surface:
             case Surface.HTML:
                 body = self._html.write(page)
@@ -174,9 +209,22 @@ class _Site:
             case _:
                 assert_never(surface)
         headers = {} if in_api else {"Vary": "Accept"}
+        if surface is not Surface.HTML:
+            headers[_EXIT] = str(_exit_code(page))
         return _Answer(
             body=body, content_type=surface.content_type, cache=cache, status=status, headers=headers
         )
+
+
+def _exit_code(page: Page) -> int:
+    """Return what the command that asks the same ends with."""
+    match page:
+        case ErrorPage():
+            return page.error.exit_code
+        case SearchPage():
+            return 0 if page.result.total else 1
+        case _:
+            return 0
 
 
 def _allowed_methods(problem: Exception) -> str:
@@ -192,8 +240,20 @@ def _refusal(request: _Request, problem: HTTPException) -> UserInputError:
             return UserInputError("there is no page at this address", where=path, hint="start at /")
         case HTTPStatus.METHOD_NOT_ALLOWED:
             return UserInputError(
-                f"{request.method} is not possible at this address", where=path, hint="pages are read by GET"
+                f"{request.method} is not possible at this address",
+                where=path,
+                hint=f"possible is {_allowed_methods(problem)}"
+                if "POST" in _allowed_methods(problem)
+                else "pages are read by GET",
             )
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return UserInputError(
+                "the lock file is larger than this server takes",
+                where=path,
+                hint="max_upload_bytes is its setting; the command line takes 1 GiB",
+            )
+        case HTTPStatus.SERVICE_UNAVAILABLE:
+            return UserInputError("too many lock files are asked about at the moment", hint="try again soon")
         case _:
             phrase = HTTPStatus(problem.status_code).phrase.lower()
             return UserInputError(f"the request cannot be understood: {phrase}", where=path)
