@@ -66,6 +66,11 @@ class LockLookup:
         """The mirrors that are judged by, sorted."""
         return tuple(sorted({self._sources[key].mirror for key in self._chosen}))
 
+    @property
+    def source_keys(self) -> list[int]:
+        """The keys of the sources that are judged by, sorted."""
+        return sorted(self._chosen)
+
     def known(self, hashes: Iterable[DagHash]) -> dict[DagHash, KnownSpec]:
         """Return what is known of specs. 2 statements for 500 hashes."""
         found: dict[DagHash, KnownSpec] = {}

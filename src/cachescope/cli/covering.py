@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cachescope.model.coverage import Coverage
     from cachescope.model.lockfile import LockFile
 
-__all__ = ["coverage", "why"]
+__all__ = ["coverage", "read_all", "why"]
 
 _BELOW_THE_BAR = 1
 _LARGEST = 1024**3
@@ -175,7 +175,7 @@ def _looked_up(
     from cachescope.model.sightings import parse_against
 
     chosen = [parse_against(one) for one in against]
-    lock = _read_all(files)
+    lock = read_all(files)
     with compose.reading(context.settings()) as (catalogue, _), catalogue.reading() as connection:
         lookup = LockLookup(connection, chosen)
         if not lookup.mirrors:
@@ -185,7 +185,8 @@ def _looked_up(
         yield lookup, look_up(lock, lookup)
 
 
-def _read_all(files: Sequence[str]) -> "LockFile":
+def read_all(files: Sequence[str]) -> "LockFile":
+    """Read files, folders, hashes or standard input as one lock file."""
     from cachescope.formats.lock_json import read_lock
     from cachescope.model.lockfile import LockFile
 

@@ -29,7 +29,7 @@ _COMMANDS = {
     "packages": "reading",
     "package": "reading",
     "show": "reading",
-    "diff": "reading",
+    "diff": "diffing",
     "coverage": "covering",
     "why": "covering",
     "page": "exporting",

@@ -7,7 +7,7 @@ from cachescope.cli.options import as_json as json_option
 from cachescope.cli.options import parse_scope, ref_option, stack_option
 from cachescope.model.identity import parse_package_name
 
-__all__ = ["diff", "package", "packages", "show"]
+__all__ = ["package", "packages", "show"]
 
 
 @click.command()
@@ -55,24 +55,6 @@ def package(context: Context, *, name: str, ref: str | None, stack: str | None, 
     from cachescope.present import to_text
 
     to_text.package(console(), result)
-
-
-@click.command()
-@click.argument("first", metavar="HASH")
-@click.argument("second", metavar="HASH")
-@json_option
-@click.pass_obj
-def diff(context: Context, *, first: str, second: str, as_json: bool) -> None:
-    """Compare two binaries: fields, variants, dependencies, and the deepest causes of what differs."""
-    from cachescope import compose
-    from cachescope.present import comparison
-
-    with compose.reading(context.settings()) as (_, reader):
-        found = reader.compare(first, second)
-    if as_json:
-        write_bytes(comparison.render_json(found))
-    else:
-        comparison.render_text(console(), found)
 
 
 @click.command()

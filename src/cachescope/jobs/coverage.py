@@ -12,11 +12,11 @@ from cachescope.model.identity import DagHash, MirrorName, PackageName
 from cachescope.model.lockfile import LockFile
 from cachescope.model.record import Presence
 from cachescope.model.results import SpecSummary
-from cachescope.model.sightings import KnownSpec
+from cachescope.model.sightings import CachedSpec, KnownSpec
 from cachescope.model.spec import Architecture, ConcreteSpec, VariantSet
 from cachescope.query.hosts import judge
 
-__all__ = ["DEPTYPES", "Wanted", "coverage_of", "look_up", "summary_of"]
+__all__ = ["DEPTYPES", "Wanted", "cached_summary", "coverage_of", "look_up", "summary_of"]
 
 DEPTYPES = ("run", "build", "all")
 
@@ -203,6 +203,23 @@ def summary_of(
         presence=presence if presence is not None else Presence.MENTIONED,
         mirrors=places,
         **extra,  # type: ignore[arg-type]  # the verdict, where a host was asked for
+    )
+
+
+def cached_summary(
+    spec: CachedSpec, variants: Mapping[int, VariantSet], presence: Presence, places: tuple[MirrorName, ...]
+) -> SpecSummary:
+    """Show a spec of the catalogue as every list does."""
+    return SpecSummary(
+        hash=spec.hash,
+        name=spec.name,
+        version=spec.version,
+        compiler=spec.compiler,
+        architecture=spec.architecture,
+        variants=variants[spec.variant_set],
+        spec_format=spec.spec_format,
+        presence=presence,
+        mirrors=places,
     )
 
 

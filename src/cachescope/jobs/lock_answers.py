@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from cachescope.catalogue.engine import Catalogue
 from cachescope.catalogue.lock_lookup import LockLookup
 from cachescope.formats.lock_json import read_lock
-from cachescope.jobs.coverage import Wanted, coverage_of, look_up
+from cachescope.jobs.coverage import Wanted, cached_summary, coverage_of, look_up
 from cachescope.jobs.lock_graph import dependencies_first
 from cachescope.jobs.what_if import estimate
 from cachescope.jobs.why import explain_missing
@@ -17,7 +17,6 @@ from cachescope.model.identity import DagHash
 from cachescope.model.lock_answers import Asked, Explained, FoundHash, FoundHashes, WhyQuestion
 from cachescope.model.lockfile import LockFile
 from cachescope.model.record import Presence
-from cachescope.model.results import SpecSummary
 from cachescope.model.spec import ConcreteSpec
 from cachescope.model.why import WhatIf, WhyReport
 from cachescope.query.grammar import parse_query
@@ -75,16 +74,11 @@ class CatalogueLockAnswers:
                 found.append(
                     FoundHash(
                         one,
-                        SpecSummary(
-                            hash=one,
-                            name=spec.name,
-                            version=spec.version,
-                            compiler=spec.compiler,
-                            architecture=spec.architecture,
-                            variants=variants[spec.variant_set],
-                            spec_format=spec.spec_format,
-                            presence=presence if presence is not None else Presence.MENTIONED,
-                            mirrors=known[one].present_in,
+                        cached_summary(
+                            spec,
+                            variants,
+                            presence if presence is not None else Presence.MENTIONED,
+                            known[one].present_in,
                         ),
                         presence,
                     )
