@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from cachescope.model.comparison import Comparison
 from cachescope.model.errors import AmbiguousHash, NotInCatalogue, QuerySyntaxError
+from cachescope.model.facets import BuiltCell, HistoryPoint
 from cachescope.model.hosts import Host
 from cachescope.model.identity import (
     DagHash,
@@ -228,8 +229,19 @@ class FakeCatalogue:
         one, other = self.spec(first).spec, self.spec(second).spec
         return Comparison(first=one, second=other, own=(), dependencies=(), causes=(), consequences=())
 
-    def package(self, name: PackageName, *, ref: Ref | None, stack: Stack | None) -> PackageReport:
+    def package(
+        self,
+        name: PackageName,
+        *,
+        ref: Ref | None,
+        stack: Stack | None,
+        query: str = "",
+        page: int | None = None,
+    ) -> PackageReport:
+        """Narrows by nothing: what a query does to a package is told by the tests of the catalogue."""
         self._check(ref, stack)
+        if page is not None and page > 1:
+            raise NotInCatalogue(f"there is no page {page} of this list", hint="the last page is 1")
         specs = [one.spec for one in self.reports if one.spec.name == name]
         if not specs:
             raise NotInCatalogue(f"no package {name} is in the catalogue", hint="near: py-demo, zlib")
@@ -248,6 +260,11 @@ class FakeCatalogue:
             stacks=tuple((mirror, sum(mirror in one.mirrors for one in listed), 0) for mirror in mirrors),
             groups=groups,
             shown=len(listed),
+            query="" if query == name else query,
+            matching=len(listed),
+            cells=_cells(groups),
+            groups_total=len(groups),
+            history=(HistoryPoint(at=SYNCED, came=len(listed), gone=0, present=len(listed)),),
         )
 
     def spec(self, prefix: str) -> SpecReport:
@@ -268,6 +285,19 @@ class FakeCatalogue:
             raise NotInCatalogue(f"no ref {ref} is in the catalogue", hint="known: develop, site")
         if stack is not None and not any(stack in one.stacks for one in known):
             raise NotInCatalogue(f"no stack {stack} is in {ref or 'any ref'}", hint="known: e4s, ml, root")
+
+
+def _cells(groups: Sequence[LookAlikes]) -> tuple[BuiltCell, ...]:
+    return tuple(
+        BuiltCell(
+            version=group.specs[0].version,
+            os=group.specs[0].architecture.os,
+            target=group.specs[0].architecture.target,
+            specs=len(group.specs),
+            compilers=(group.specs[0].compiler_name,),
+        )
+        for group in groups
+    )
 
 
 def _tally(names: Sequence[str]) -> tuple[tuple[str, int], ...]:

@@ -79,10 +79,18 @@ class Reader:
                 connection, resolve_hash(connection, first), resolve_hash(connection, second)
             )
 
-    def package(self, name: PackageName, *, ref: Ref | None, stack: Stack | None) -> PackageReport:
+    def package(
+        self,
+        name: PackageName,
+        *,
+        ref: Ref | None,
+        stack: Stack | None,
+        query: str = "",
+        page: int | None = None,
+    ) -> PackageReport:
         """One package."""
         with self._catalogue.reading() as connection:
-            return package_report(connection, name, ref=ref, stack=stack)
+            return package_report(connection, name, ref=ref, stack=stack, query=query, page=page)
 
     def spec(self, prefix: str) -> SpecReport:
         """One spec."""

@@ -54,8 +54,20 @@ class CatalogueReader(Protocol):
         """
         ...
 
-    def package(self, name: PackageName, *, ref: Ref | None, stack: Stack | None) -> PackageReport:
-        """One package. Raises ``NotInCatalogue``, with near names as hint."""
+    def package(
+        self,
+        name: PackageName,
+        *,
+        ref: Ref | None,
+        stack: Stack | None,
+        query: str = "",
+        page: int | None = None,
+    ) -> PackageReport:
+        """One package, its look-alikes narrowed by a query in Spack's language; one page of them, or (None) all.
+
+        Raises ``NotInCatalogue``, with near names as hint, and for a page beyond the last; ``QuerySyntaxError``;
+        ``UserInputError`` for a query about another package.
+        """
         ...
 
     def spec(self, prefix: str) -> SpecReport:

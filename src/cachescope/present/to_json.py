@@ -147,6 +147,26 @@ def render_package(result: PackageReport) -> bytes:
                 for name, present, unstated in result.stacks
             ],
             "groups": [_group(one) for one in result.groups],
+            "query": result.query,
+            "matching": result.matching,
+            "page": result.page,
+            "pages": result.pages,
+            "groups_total": result.groups_total,
+            "facets": [
+                {
+                    "field": one.field,
+                    "name": one.name,
+                    "values": [
+                        {"value": each.text, "specs": each.specs, "chosen": each.chosen, "query": each.query}
+                        for each in one.values
+                    ],
+                }
+                for one in result.facets
+            ],
+            "history": [
+                {"at": _time(one.at), "came": one.came, "gone": one.gone, "present": one.present}
+                for one in result.history
+            ],
         }
     )
 
@@ -269,6 +289,7 @@ def _group(group: LookAlikes) -> _Object:
             {"path": list(one.path), "field": one.field, "values": list(one.values)}
             for one in group.differences
         ],
+        "total": group.size,
         "specs": [spec_object(one) for one in group.specs],
     }
 

@@ -11,6 +11,7 @@ __all__ = [
     "STALE_AFTER",
     "age",
     "count",
+    "day",
     "difference",
     "difference_name",
     "distinct",
@@ -19,6 +20,7 @@ __all__ = [
     "plain",
     "rfc3339",
     "shown_characters",
+    "signed",
     "system",
 ]
 
@@ -61,6 +63,18 @@ def age(then: datetime, now: datetime) -> str:
 def moment(time: datetime) -> str:
     """Write a time in UTC to the minute: ``2026-11-21 00:12``."""
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def day(time: datetime) -> str:
+    """Write a day in UTC: ``2026-11-21``."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d")
+
+
+def signed(number: int) -> str:
+    """Write a change with its sign: ``+38``, ``-3``, ``0``."""
+    if not number:
+        return "0"
+    return f"+{number:,}" if number > 0 else f"\N{MINUS SIGN}{-number:,}"
 
 
 def rfc3339(time: datetime) -> str:

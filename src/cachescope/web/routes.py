@@ -79,7 +79,9 @@ def _packages(reader: CatalogueReader, request: PageRequest) -> tuple[PackageLis
 
 def _package(reader: CatalogueReader, request: PageRequest) -> tuple[PackageReport, _Refs]:
     name = parse_package_name(request.subject)
-    return reader.package(name, ref=request.scope.ref, stack=request.scope.stack), reader.refs()
+    scope = request.scope
+    found = reader.package(name, ref=scope.ref, stack=scope.stack, query=request.query, page=request.page)
+    return found, reader.refs()
 
 
 def _spec(reader: CatalogueReader, request: PageRequest) -> SpecReport:
