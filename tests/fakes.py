@@ -29,6 +29,7 @@ from cachescope.model.identity import (
     parse_mirror_name,
 )
 from cachescope.model.mirror import Layout, MirrorUrl
+from cachescope.model.mirrors import CompilerUse, MirrorReport, SnapshotChange, Tally
 from cachescope.model.record import Presence, Verdict, Verification
 from cachescope.model.results import (
     Attempt,
@@ -171,8 +172,16 @@ class FakeCatalogue:
         return self.all_refs
 
     def packages(
-        self, *, ref: Ref | None, stack: Stack | None, prefix: str = "", limit: int = 0, offset: int = 0
+        self,
+        *,
+        ref: Ref | None,
+        stack: Stack | None,
+        prefix: str = "",
+        limit: int = 0,
+        offset: int = 0,
+        sort: str = "name",
     ) -> PackageList:
+        del sort
         self._check(ref, stack)
         names = {one.spec.name for one in self.reports if one.spec.presence > Presence.MENTIONED}
         found = [
@@ -275,6 +284,46 @@ class FakeCatalogue:
         if len(found) > 1:
             raise AmbiguousHash(beginning, tuple(sorted(one.spec.hash for one in found)))
         return found[0]
+
+    def mirror(self, name: MirrorName) -> MirrorReport:
+        sources = tuple(one for one in self.all_sources if one.name == name)
+        if not sources:
+            raise NotInCatalogue(
+                f"the mirror {name} is not in the catalogue", hint="see the list of all caches"
+            )
+        present = [one.spec for one in self.reports if name in one.spec.mirrors]
+        return MirrorReport(
+            name=name,
+            sources=sources,
+            counts=sources[0].counts,
+            packages=len({one.name for one in present}),
+            biggest=tuple(
+                _summary(each, [one for one in present if one.name == each])
+                for each in sorted({one.name for one in present})
+            ),
+            compilers=tuple(
+                CompilerUse(text, 1, specs) for text, specs in _tally([one.compiler_name for one in present])
+            ),
+            systems=tuple(Tally(*one) for one in _tally([one.architecture.os for one in present])),
+            targets=tuple(Tally(*one) for one in _tally([one.architecture.target for one in present])),
+            changes=tuple(self.changes(ref=name.ref)),
+        )
+
+    def changes(self, *, ref: Ref) -> Sequence[SnapshotChange]:
+        return [
+            SnapshotChange(
+                id=number, source=SourceName(E4S), layout=Layout.V3, at=SYNCED - timedelta(days=number),
+                came=3, gone=number, present=1204 - number, first=number == 2, named=(ZLIB.name,) if number == 1 else (),
+            )
+            for number in (1, 2)
+            if ref == E4S.ref and self.all_sources
+        ]  # fmt: skip
+
+    def suggest(
+        self, text: str, *, ref: Ref | None, stack: Stack | None, limit: int
+    ) -> Sequence[PackageName]:
+        self._check(ref, stack)
+        return sorted({one.spec.name for one in self.reports if text and text in one.spec.name})[:limit]
 
     def mirror_names(self) -> Sequence[MirrorName]:
         return sorted({one.name for one in self.all_sources})

@@ -204,9 +204,18 @@ def _stacks(
 
 
 def package_list(
-    connection: Connection, *, ref: Ref | None, stack: Stack | None, prefix: str, limit: int, offset: int
+    connection: Connection,
+    *,
+    ref: Ref | None,
+    stack: Stack | None,
+    prefix: str,
+    limit: int,
+    offset: int,
+    sort: str = "name",
 ) -> PackageList:
     """List packages of a mirror, a ref or the whole catalogue, from the summaries. At most 3 statements.
+
+    ``sort`` is a column of the list, with ``-`` before it the largest first. Raises ``UserInputError`` for another one.
 
     A stack of all refs together has no summary: its packages are counted when they are asked for.
     """
@@ -231,13 +240,27 @@ def package_list(
         select(summary, t.name.c.text.label("name"), t.version.c.text.label("newest"))
         .select_from(tables)
         .where(*conditions)
-        .order_by(t.name.c.text)
+        .order_by(*_order(summary, sort), t.name.c.text)
         .offset(offset)
     )
     if limit:
         statement = statement.limit(limit)
     packages = tuple(_package(row) for row in connection.execute(statement))
     return PackageList(ref=ref, stack=stack, prefix=prefix, total=total, packages=packages, offset=offset)
+
+
+PACKAGE_SORTS = ("name", "newest", "versions", "compilers", "systems", "targets", "unstated", "present")
+
+
+def _order(summary: FromClause, sort: str) -> list[ColumnElement[Any]]:
+    column = sort.removeprefix("-")
+    if column not in PACKAGE_SORTS:
+        raise UserInputError(
+            f"{sort!r} is no order of packages", hint=f"known are {', '.join(PACKAGE_SORTS)}"
+        )
+    by = {"name": t.name.c.text, "newest": t.version.c.key}.get(column)
+    ordered: ColumnElement[Any] = summary.c[column] if by is None else by
+    return [ordered.desc() if sort.startswith("-") else ordered.asc()]
 
 
 def _package(row: Row[Any]) -> PackageSummary:

@@ -5,14 +5,17 @@ model: ``result`` (or the results) holds the facts as the catalogue gave them, t
 reading, such as cuts of long lists. The two large pages have modules of their own: ``package_page``, ``spec_page``.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from cachescope.model.errors import AmbiguousHash, CachescopeError, NotInCatalogue, QuerySyntaxError
-from cachescope.model.identity import MirrorName, PackageName
+from cachescope.model.identity import MirrorName, PackageName, Ref, SourceName
+from cachescope.model.mirrors import SnapshotChange
 from cachescope.model.results import AttemptOutcome, PackageList, RefStacks, SearchResult, SourceStatus
 from cachescope.present import urls, wording
+from cachescope.present.sparkline import Sparkline, sparkline
 from cachescope.present.urls import Scope
 
 __all__ = [
@@ -22,6 +25,7 @@ __all__ = [
     "CachesPage",
     "ErrorPage",
     "Frame",
+    "Growth",
     "HomePage",
     "Moved",
     "PackagesPage",
@@ -29,12 +33,15 @@ __all__ = [
     "Pager",
     "RefRow",
     "SearchPage",
+    "SuggestionsPage",
     "caches_page",
     "error_page",
+    "featured_ref",
     "home_page",
     "packages_page",
     "pager",
     "search_page",
+    "suggestions_page",
 ]
 
 PACKAGES_PER_PAGE = 500
@@ -45,6 +52,7 @@ DEFAULT_LIMIT = 50
 _SEARCH_ROWS = 100
 _HOME_SOURCES = 40
 _HOME_REFS = 100
+_HOME_CHANGES = 8
 _NAMED_PACKAGES = 8
 
 
@@ -55,13 +63,19 @@ class PageRequest:
     now: datetime
     scope: Scope = urls.EVERYWHERE
     subject: str = ""
-    """The part of the path that names a package or a spec."""
+    """The part of the path that names a package, a spec or a ref."""
+
+    other: str = ""
+    """The second part of the path, where it names two things: another spec, a stack."""
 
     query: str = ""
     prefix: str = ""
     page: int = 1
     limit: int | None = None
     all_versions: bool = False
+    sort: str = "name"
+    host: str = ""
+    """Of which a verdict is asked, as ``--for`` takes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +147,15 @@ class RefRow:
     """Sources whose last attempt failed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How the binaries of a source changed in the last 24 hours, and over all snapshots."""
+
+    came: int
+    gone: int
+    spark: Sparkline | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HomePage:
     """What the caches hold: a search box, the refs, the mirrors of one ref."""
@@ -152,12 +175,29 @@ class HomePage:
     featured_total: int
     """Sources of the featured ref before the cut."""
 
+    growth: tuple[Growth, ...]
+    """Of the listed sources, in their order."""
 
-def home_page(refs: Sequence[RefStacks], sources: Sequence[SourceStatus], request: PageRequest) -> HomePage:
-    """Build the first page."""
+    changes: tuple[SnapshotChange, ...]
+    """The last snapshots of the featured ref that changed something, newest first."""
+
+
+def featured_ref(refs: Sequence[RefStacks], request: PageRequest) -> Ref | None:
+    """Return the ref whose mirrors the first page lists: the chosen one, else the first; None without any."""
+    names = [one.ref for one in refs]
+    return request.scope.ref if request.scope.ref in names else next(iter(names), None)
+
+
+def home_page(
+    refs: Sequence[RefStacks],
+    sources: Sequence[SourceStatus],
+    request: PageRequest,
+    changes: Sequence[SnapshotChange] = (),
+) -> HomePage:
+    """Build the first page; ``changes`` are those of the featured ref."""
     rows = tuple(_ref_row(one, sources, request.now) for one in refs)
-    chosen = [row for row in rows if row.ref.ref == request.scope.ref]
-    featured = next(iter((*chosen, *rows)), None)
+    shown = featured_ref(refs, request)
+    featured = next((row for row in rows if row.ref.ref == shown), None)
     of_ref = [one for one in sources if featured is not None and one.name.ref == featured.ref.ref]
     return HomePage(
         frame=Frame(
@@ -173,6 +213,23 @@ def home_page(refs: Sequence[RefStacks], sources: Sequence[SourceStatus], reques
         featured=featured,
         listed=tuple(of_ref[:_HOME_SOURCES]),
         featured_total=len(of_ref),
+        growth=tuple(_growth(one, changes, request.now) for one in of_ref[:_HOME_SOURCES]),
+        changes=tuple(one for one in changes if one.came or one.gone)[:_HOME_CHANGES],
+    )
+
+
+def _growth(source: SourceStatus, changes: Sequence[SnapshotChange], now: datetime) -> Growth:
+    """Say how the binaries of a source changed: a copy that was never read has no history."""
+    own = [
+        one
+        for one in reversed(changes)
+        if (one.source, one.layout) == (SourceName(source.name, source.view), source.layout)
+    ]
+    lately = [one for one in own if now - one.at <= wording.STALE_AFTER and not one.first]
+    return Growth(
+        sum(one.came for one in lately),
+        sum(one.gone for one in lately),
+        sparkline([(one.at, one.present) for one in own], until=now),
     )
 
 
@@ -246,6 +303,8 @@ class PackagesPage:
     """First letters to jump to."""
 
     pager: Pager
+    sort: str
+    """Column of the order; with ``-`` before it the largest first."""
 
 
 def packages_page(result: PackageList, refs: Sequence[RefStacks], request: PageRequest) -> PackagesPage:
@@ -255,7 +314,7 @@ def packages_page(result: PackageList, refs: Sequence[RefStacks], request: PageR
         frame=Frame(
             title=f"Packages of {scope.words}",
             section="packages",
-            address=urls.packages(scope, prefix=request.prefix, page=request.page),
+            address=urls.packages(scope, prefix=request.prefix, page=request.page, sort=request.sort),
             scope=scope,
             now=request.now,
         ),
@@ -263,6 +322,35 @@ def packages_page(result: PackageList, refs: Sequence[RefStacks], request: PageR
         refs=tuple(refs),
         letters=tuple("abcdefghijklmnopqrstuvwxyz"),
         pager=pager(pages_for(result.total, PACKAGES_PER_PAGE), request.page),
+        sort=request.sort,
+    )
+
+
+# -- suggestions ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestionsPage:
+    """Packages whose names hold what somebody typed."""
+
+    frame: Frame
+    typed: str
+    names: tuple[PackageName, ...]
+
+
+def suggestions_page(names: Sequence[PackageName], request: PageRequest) -> SuggestionsPage:
+    """Build the list of suggestions."""
+    return SuggestionsPage(
+        frame=Frame(
+            title="Suggestions",
+            section="",
+            address=urls.suggestions(request.query, request.scope),
+            scope=request.scope,
+            now=request.now,
+            query=request.query,
+        ),
+        typed=request.query,
+        names=tuple(names),
     )
 
 
@@ -324,14 +412,26 @@ class ErrorPage:
     matches: tuple[str, ...]
     """Hashes that an ambiguous beginning stands for."""
 
+    asked: str
+    """What was looked for, to search for it; empty where the address names nothing."""
+
+    near: tuple[str, ...]
+    """Names of packages that are near."""
+
     caret: str
     """For a query that cannot be parsed: blanks and a caret below the offending place; else empty."""
 
 
+_NEAR_NAMES = "near names: "
+"""Begins the hint of a package that is not there."""
+
+_NEAR = re.compile(r"[A-Za-z0-9_.-]+")
 _HEADINGS = {400: "That cannot be asked", 404: "Not found", 405: "Not allowed here"}
 
 
-def error_page(error: CachescopeError, *, status: int, scope: Scope, now: datetime) -> ErrorPage:
+def error_page(
+    error: CachescopeError, *, status: int, scope: Scope, now: datetime, asked: str = ""
+) -> ErrorPage:
     """Build the page of an error; ``status`` is the HTTP status that goes with it.
 
     The scope stays only where it cannot be what is wrong, so that no link leads into the same error.
@@ -349,6 +449,10 @@ def error_page(error: CachescopeError, *, status: int, scope: Scope, now: dateti
         error=error,
         status=status,
         matches=error.matches if isinstance(error, AmbiguousHash) else (),
+        asked=asked,
+        near=tuple(name for name in _NEAR.findall(error.hint.removeprefix(_NEAR_NAMES)) if name)
+        if error.hint.startswith(_NEAR_NAMES)
+        else (),
         caret=_caret(error) if isinstance(error, QuerySyntaxError) else "",
     )
 

@@ -8,9 +8,19 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from cachescope.model.spec import deptype_names
-from cachescope.present import urls, wording
+from cachescope.present import comparison, urls, wording
+from cachescope.present.comparison_page import ComparisonPage
+from cachescope.present.figures_page import FiguresPage
+from cachescope.present.mirror_page import MirrorPage
 from cachescope.present.package_page import PackagePage, compiler_shown
-from cachescope.present.pages import CachesPage, ErrorPage, HomePage, PackagesPage, SearchPage
+from cachescope.present.pages import (
+    CachesPage,
+    ErrorPage,
+    HomePage,
+    PackagesPage,
+    SearchPage,
+    SuggestionsPage,
+)
 from cachescope.present.spec_page import SpecPage
 from cachescope.present.surfaces import Page
 
@@ -22,6 +32,10 @@ _TEMPLATES: Mapping[type[Page], str] = {
     PackagePage: "package.html",
     SpecPage: "spec.html",
     CachesPage: "caches.html",
+    ComparisonPage: "compare.html",
+    MirrorPage: "cache.html",
+    FiguresPage: "figures.html",
+    SuggestionsPage: "suggestions.html",
     SearchPage: "search.html",
     ErrorPage: "error.html",
 }
@@ -71,6 +85,7 @@ class HtmlWriter:
         )
         self._environment.globals.update(
             urls=urls,
+            comparison=comparison,
             wording=wording,
             asset=self._asset,
             deptype_names=deptype_names,

@@ -15,6 +15,7 @@ __all__ = [
     "cache",
     "caches",
     "compare",
+    "comparing",
     "figures",
     "home",
     "mirror_scope",
@@ -70,9 +71,10 @@ def home(scope: Scope = EVERYWHERE) -> str:
     return _with("/", scope.parameters)
 
 
-def packages(scope: Scope = EVERYWHERE, *, prefix: str = "", page: int = 1) -> str:
+def packages(scope: Scope = EVERYWHERE, *, prefix: str = "", page: int = 1, sort: str = "name") -> str:
     """Return the address of the list of packages."""
-    return _with("/packages", {**scope.parameters, "prefix": prefix, "page": _page(page)})
+    more = {"prefix": prefix, "sort": "" if sort == "name" else sort, "page": _page(page)}
+    return _with("/packages", {**scope.parameters, **more})
 
 
 def package(
@@ -101,6 +103,11 @@ def recipe(name: str) -> str:
 def compare(first: str, second: str, scope: Scope = EVERYWHERE) -> str:
     """Return the address of two specs side by side."""
     return _with(f"/compare/{quote(first, safe='')}/{quote(second, safe='')}", scope.parameters)
+
+
+def comparing() -> str:
+    """Return the address that takes two hashes as parameters and leads to their comparison."""
+    return "/compare"
 
 
 def cache(name: MirrorName) -> str:
