@@ -1,12 +1,13 @@
 """The dependencies of a spec as a picture: layers from left to right by the longest way from the spec.
 
-To about 20 nodes it shows all of them, what is only needed to build by dashed lines; to 60 what is needed on the host, each
+To about 20 nodes it shows all of them, what is only needed to build by dashed lines; to 130 what is needed on the host, each
 with its name; to 260 the same with names for the first layer and for what many need, and without lines that longer ways
 imply; beyond, bars of how many nodes each layer has. The tree beside it always says the same as text.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from cachescope.model.identity import DagHash
 from cachescope.model.results import SpecReport
@@ -15,13 +16,18 @@ from cachescope.present.dependency_tree import children_of
 
 __all__ = ["DagPicture", "Dot", "Layer", "dag_picture"]
 
-_ALL, _NAMED, _DOTS = 20, 60, 260
+_ALL, _NAMED, _DOTS = 20, 130, 260
 _MANY_PARENTS = 3
 _LETTER = 7.3
 """Width of a letter of the label, in pixels."""
 
 _MOST_NAMED = 10
 _LONGEST_LABEL = 28
+_KNOT_ROOM = 6
+"""Height of a bundle of lines where it passes a layer, in pixels."""
+
+_BEND = 52
+"""Room between two layers."""
 
 _Graph = Mapping[DagHash, Sequence[DagHash]]
 
@@ -92,28 +98,21 @@ def dag_picture(report: SpecReport) -> DagPicture | None:
             parents[one] = parents.get(one, 0) + 1
     if len(graph) > _DOTS:
         return _bars(graph, depth, parents, names, words)
-    shown = graph if len(graph) <= _NAMED else _reduced(graph)
     labels = {
         node: names[node][:_LONGEST_LABEL]
         for node in graph
         if len(graph) <= _NAMED or depth[node] < 2 or parents.get(node, 0) >= _MANY_PARENTS  # noqa: PLR2004 - root and first layer
     }
-    row = 24 if len(graph) <= _ALL else 18 if len(graph) <= _NAMED else 15
-    places, width, height = _places(shown, depth, labels, row)
-    lines: list[str] = []
-    dashed: list[str] = []
-    for node, below in shown.items():
-        for one in below:
-            is_run = one in runtime.get(node, ())
-            (lines if is_run else dashed).append(_curve(places[node], places[one], labels.get(node, "")))
+    row = 24 if len(graph) <= _ALL else 16
+    drawing = _Drawing(_reduced(graph), depth, labels, row)
     return DagPicture(
-        width=width,
-        height=height,
-        lines="".join(lines),
-        dashed="".join(dashed),
+        width=drawing.width,
+        height=drawing.height,
+        lines=drawing.path(lambda node, one: one in runtime.get(node, ())),
+        dashed=drawing.path(lambda node, one: one not in runtime.get(node, ())),
         dots=tuple(
-            Dot(*places[node], names[node], labels.get(node, ""), node == root)
-            for node in sorted(places, key=lambda one: places[one])
+            Dot(*drawing.places[node], names[node], labels.get(node, ""), node == root)
+            for node in sorted(graph, key=lambda one: drawing.places[one])
         ),
         words=words,
     )
@@ -204,37 +203,90 @@ def _reduced(graph: _Graph) -> dict[DagHash, list[DagHash]]:
     }
 
 
-def _places(
-    graph: _Graph, depth: Mapping[DagHash, int], labels: Mapping[DagHash, str], row: int
-) -> tuple[dict[DagHash, tuple[float, float]], int, int]:
-    """Return where each node stands, and the size of the whole."""
-    layers: list[list[DagHash]] = [[] for _ in range(max(depth.values()) + 1)]
-    for node in graph:
-        layers[depth[node]].append(node)
-    above: dict[DagHash, list[DagHash]] = {}
-    for node, below in graph.items():
-        for one in below:
-            above.setdefault(one, []).append(node)
-    tallest = max(map(len, layers)) * row
-    heights: dict[DagHash, float] = {}
-    for layer in layers:
-        if heights:
-            # Near to what needs it, so that few lines cross.
-            layer.sort(key=lambda node: sum(heights[one] for one in above[node]) / len(above[node]))
-        top = (tallest - len(layer) * row) / 2
-        for place, node in enumerate(layer):
-            heights[node] = round(top + (place + 0.5) * row, 1)
-    places, left = {}, 8.0
-    for layer in layers:
-        for node in layer:
-            places[node] = (left, heights[node])
-        longest = max((len(labels.get(node, "")) for node in layer), default=0)
-        left += round(longest * _LETTER) + 64 if longest else 56
-    return places, int(left), tallest
+_Knot = tuple[DagHash, int]
+"""Where the lines to a spec pass a layer: all lines to it run together."""
+
+_Point = DagHash | _Knot
 
 
-def _curve(start: tuple[float, float], end: tuple[float, float], label: str) -> str:
-    x, y = start
-    x += 6 if not label else 12 + round(len(label) * _LETTER)
-    half = (x + end[0]) / 2
-    return f"M{x:g} {y:g}C{half:g} {y:g} {half:g} {end[1]:g} {end[0] - 6:g} {end[1]:g}"
+class _Drawing:
+    """The nodes of a graph at their places, and the lines between them."""
+
+    def __init__(
+        self, graph: _Graph, depth: Mapping[DagHash, int], labels: Mapping[DagHash, str], row: int
+    ) -> None:
+        self._graph, self._depth, self._labels = graph, depth, labels
+        self._layers: list[list[_Point]] = [[] for _ in range(max(depth.values()) + 1)]
+        self._above: dict[_Point, list[_Point]] = {}
+        for node in graph:
+            self._layers[depth[node]].append(node)
+        for node in graph:
+            for one in graph[node]:
+                self._lead(node, one)
+        self.places: dict[_Point, tuple[float, float]] = {}
+        self._right: list[float] = []
+        """Where the lines of each layer begin to bend to the next."""
+
+        self.width, self.height = self._place(row)
+
+    def _lead(self, start: DagHash, end: DagHash) -> None:
+        """Take a line from layer to layer."""
+        for above, below in self._steps(start, end):
+            known = self._above.setdefault(below, [])
+            if not isinstance(below, str) and not known:
+                self._layers[below[1]].append(below)
+            if above not in known:
+                known.append(above)
+
+    def _steps(self, start: DagHash, end: DagHash) -> list[tuple[_Point, _Point]]:
+        knots: list[_Point] = [(end, level) for level in range(self._depth[start] + 1, self._depth[end])]
+        way: list[_Point] = [start, *knots, end]
+        return list(pairwise(way))
+
+    def _place(self, row: int) -> tuple[int, int]:
+        heights: dict[_Point, float] = {}
+        room = [sum(row if isinstance(one, str) else _KNOT_ROOM for one in layer) for layer in self._layers]
+        tallest = max(room)
+        for layer, needed in zip(self._layers, room, strict=True):
+            if heights:
+                # Near to what leads here, so that few lines cross.
+                layer.sort(
+                    key=lambda one: sum(heights[above] for above in self._above[one]) / len(self._above[one])
+                )
+            top = (tallest - needed) / 2
+            for one in layer:
+                taken = row if isinstance(one, str) else _KNOT_ROOM
+                heights[one] = round(top + taken / 2, 1)
+                top += taken
+        left = 8.0
+        for layer in self._layers:
+            self.places.update({one: (left, heights[one]) for one in layer})
+            longest = max(
+                (len(self._labels.get(one, "")) for one in layer if isinstance(one, str)), default=0
+            )
+            self._right.append(left + (12 + round(longest * _LETTER) if longest else 8))
+            left = self._right[-1] + _BEND
+        return int(left - _BEND + 8), int(tallest)
+
+    def path(self, chosen: Callable[[DagHash, DagHash], bool]) -> str:
+        """Return the path of the chosen edges; what several share is drawn once."""
+        found: dict[str, None] = {}
+        for node, below in self._graph.items():
+            for one in below:
+                if chosen(node, one):
+                    for above, under in self._steps(node, one):
+                        found.setdefault(self._bend(above, under))
+        return "".join(found)
+
+    def _bend(self, above: _Point, under: _Point) -> str:
+        (x, y), (end_x, end_y) = self.places[above], self.places[under]
+        if isinstance(above, str):
+            label = self._labels.get(above, "")
+            x += 12 + round(len(label) * _LETTER) if label else 5
+            bend = self._right[self._depth[above]]
+        else:
+            bend = self._right[above[1]]
+        end_x -= 5 if isinstance(under, str) else 0
+        half = round((bend + end_x) / 2, 1)
+        straight = f"H{bend:g}" if bend > x else ""
+        return f"M{x:g} {y:g}{straight}C{half:g} {y:g} {half:g} {end_y:g} {end_x:g} {end_y:g}"

@@ -15,7 +15,7 @@ from cachescope.present.pages import Frame, Moved, PageRequest
 __all__ = ["DEPENDENTS_SHOWN", "Closure", "SpecPage", "TreeLine", "spec_page"]
 
 DEPENDENTS_SHOWN = 20
-_TREE_ROOM = 420
+_TREE_ROOM = 320
 """Room on a page for both trees: a spec takes 2, one met again 1. Keeps the heaviest page under 100 kB."""
 
 _RECORD_CHARACTERS = 16_000
