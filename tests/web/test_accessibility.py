@@ -129,9 +129,9 @@ def test_names_are_suggested_as_one_types(browser: Browser, sample_origin: str) 
         page = context.new_page()
         page.goto(sample_origin + "/packages")
         page.get_by_role("searchbox").or_(page.locator("#q")).first.type("zlib")
-        page.wait_for_function("document.querySelectorAll('#q-names option').length > 0")
-        offered = page.evaluate("[...document.querySelectorAll('#q-names option')].map(one => one.value)")
-        assert offered == ["cr-zlib", "cr-zlib-ng"]
+        options = page.locator("#q-names option")
+        options.first.wait_for(state="attached")
+        assert [one.get_attribute("value") for one in options.all()] == ["cr-zlib", "cr-zlib-ng"]
 
 
 def test_rows_that_hold_what_is_typed_stay(browser: Browser, sample_origin: str) -> None:

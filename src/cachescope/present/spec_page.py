@@ -108,7 +108,7 @@ def spec_page(
     only_to_build = _cut(trees.only_to_build, max(_TREE_ROOM - _room_of(to_run), _TREE_ROOM // 4))
     return SpecPage(
         frame=Frame(
-            title=f"{spec.name}@{spec.version} /{spec.hash[:7]}",
+            title=f"{spec.name}@{wording.cut(spec.version)} /{spec.hash[:7]}",
             section="packages",
             address=urls.spec(spec.hash, request.scope),
             scope=request.scope,

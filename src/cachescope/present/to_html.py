@@ -1,11 +1,13 @@
 """Page models to HTML, with the templates and static files that belong to this package."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from cachescope.model.spec import deptype_names
 from cachescope.present import comparison, urls, wording
@@ -70,6 +72,17 @@ def static_files() -> Mapping[str, StaticFile]:
     return found
 
 
+_MISLEADING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that turn the direction of text: they make a page show what it does not say."""
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, str) and _MISLEADING.search(value) is not None:
+        shown = _MISLEADING.sub("\N{REPLACEMENT CHARACTER}", value)
+        return Markup(shown) if isinstance(value, Markup) else shown  # noqa: S704 - it was markup before
+    return value
+
+
 class HtmlWriter:
     """Writes page models as HTML; holds the compiled templates."""
 
@@ -82,7 +95,9 @@ class HtmlWriter:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
+            finalize=_shown,
         )
+        self._environment.filters["cut"] = wording.cut
         self._environment.globals.update(
             urls=urls,
             comparison=comparison,

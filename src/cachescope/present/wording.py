@@ -11,6 +11,7 @@ __all__ = [
     "STALE_AFTER",
     "age",
     "count",
+    "cut",
     "day",
     "difference",
     "difference_name",
@@ -38,6 +39,7 @@ _VALUES_SHOWN = 6
 _SHORT_HASH = 7
 _LONGER = (10, 14, 20)
 _WHOLE_HASH = 32
+_LONGEST_SHOWN = 160
 
 
 def count(number: int, singular: str = "", plural: str = "") -> str:
@@ -46,6 +48,11 @@ def count(number: int, singular: str = "", plural: str = "") -> str:
     if not singular:
         return figure
     return f"{figure} {singular if number == 1 else plural or singular + 's'}"
+
+
+def cut(text: str, most: int = _LONGEST_SHOWN) -> str:
+    """Write a text, and of one that nobody would read whole only its beginning, with its length."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
 
 
 def age(then: datetime, now: datetime) -> str:
@@ -89,7 +96,7 @@ def distinct(values: Sequence[str]) -> tuple[str, ...]:
 
 def difference(found: DependencyDifference) -> str:
     """Write one difference with all its values: ``python 3.11.9 / 3.12.5``."""
-    values = [ABSENT if value == "-" else value for value in distinct(found.values)]
+    values = [ABSENT if value == "-" else cut(value) for value in distinct(found.values)]
     shown = " / ".join(values[:_VALUES_SHOWN])
     if len(values) > _VALUES_SHOWN:
         shown += f" and {len(values) - _VALUES_SHOWN} more"
