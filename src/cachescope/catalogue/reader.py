@@ -1,6 +1,7 @@
 """The reading side of an open catalogue; fulfils ``model.services.CatalogueReader``. One consistent state for each answer."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -8,10 +9,11 @@ from sqlalchemy import Connection
 from cachescope.catalogue import registry
 from cachescope.catalogue.comparison import compare_specs
 from cachescope.catalogue.engine import Catalogue
-from cachescope.catalogue.mirror_report import latest_snapshot, mirror_report, recent_changes
+from cachescope.catalogue.mirror_report import mirror_report, recent_changes, state_of_snapshots
 from cachescope.catalogue.near_names import suggested_names
 from cachescope.catalogue.package_report import package_list, package_report, ref_stacks
-from cachescope.catalogue.scope import checked_scope
+from cachescope.catalogue.package_rows import PackageRows, read_rows
+from cachescope.catalogue.scope import Scope, checked_scope
 from cachescope.catalogue.search import resolve_hash, search
 from cachescope.catalogue.spec_report import spec_report
 from cachescope.model.comparison import Comparison
@@ -30,6 +32,8 @@ from cachescope.model.results import (
 __all__ = ["Reader"]
 
 _Answer = TypeVar("_Answer")
+_KEPT = 32
+"""Answers that are kept at the most: a package of 5,000 specs takes about 3 MB."""
 
 
 class Reader:
@@ -39,7 +43,7 @@ class Reader:
         self._catalogue = catalogue
         # What looks at every record of a mirror is kept until the next snapshot; lives as long as the reader.
         self._kept: dict[tuple[object, ...], Any] = {}
-        self._kept_at = 0
+        self._kept_at = (0, 0)
 
     def sources(self) -> Sequence[SourceStatus]:
         """All registered mirrors and their sources."""
@@ -110,14 +114,23 @@ class Reader:
     ) -> PackageReport:
         """One package."""
         with self._catalogue.reading() as connection:
-            return package_report(connection, name, ref=ref, stack=stack, query=query, page=page)
+
+            def rows(name_id: int | None, scope: Scope) -> PackageRows:
+                return self._until_next_snapshot(
+                    connection, ("rows", name_id, scope), lambda: read_rows(connection, name_id, scope)
+                )
+
+            return package_report(connection, name, ref=ref, stack=stack, query=query, page=page, rows=rows)
 
     def mirror(self, name: MirrorName) -> MirrorReport:
         """One mirror."""
         with self._catalogue.reading() as connection:
-            return self._until_next_snapshot(
+            report = self._until_next_snapshot(
                 connection, ("mirror", name), lambda: mirror_report(connection, name)
             )
+            # An attempt that failed leaves no snapshot.
+            sources = tuple(one for one in registry.source_statuses(connection) if one.name == name)
+            return replace(report, sources=sources)
 
     def changes(self, *, ref: Ref) -> Sequence[SnapshotChange]:
         """What snapshots of a ref changed."""
@@ -138,13 +151,16 @@ class Reader:
     def _until_next_snapshot(
         self, connection: Connection, key: tuple[object, ...], ask: Callable[[], _Answer]
     ) -> _Answer:
-        latest = latest_snapshot(connection)
-        if latest != self._kept_at:
-            self._kept, self._kept_at = {}, latest
+        state = state_of_snapshots(connection)
+        if state != self._kept_at:
+            self._kept, self._kept_at = {}, state
         held: dict[tuple[object, ...], Any] = self._kept
-        if key not in held:
-            held[key] = ask()
-        found: _Answer = held[key]
+        found: _Answer | None = held.get(key)
+        if found is None:
+            found = ask()
+            while len(held) >= _KEPT:
+                held.pop(next(iter(held)), None)
+            held[key] = found
         return found
 
     def spec(self, prefix: str) -> SpecReport:
