@@ -115,6 +115,13 @@ def test_stacks_are_a_facet_that_a_scope_does_not_hide(opened: OpenCatalogue) ->
     assert narrowed.matching == _counts(whole, "stack")["v2-signed"]
 
 
+def test_stacks_of_unstated_presence_are_told_too(opened: OpenCatalogue) -> None:
+    counts = _counts(_ask(opened, PDM, ref="develop"), "stack")
+    assert counts["root"] == 77
+    assert counts["e4s"] == 7
+    assert _ask(opened, PDM, ref="develop", stack="e4s").matching == 7
+
+
 def test_history_counts_a_binary_from_its_first_sight(opened: OpenCatalogue) -> None:
     history = _ask(opened, ZLIB, ref="crafted").history
     assert [one.came for one in history] == [history[0].came, history[1].came]

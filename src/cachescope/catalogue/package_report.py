@@ -2,8 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Integer, Row, case, func, select
@@ -14,11 +14,11 @@ from cachescope.catalogue.near_names import near_names
 from cachescope.catalogue.package_facets import Narrowed, built_cells, facets_of, narrow
 from cachescope.catalogue.package_groups import cut_groups, group_rows, read_groups
 from cachescope.catalogue.package_history import package_history
-from cachescope.catalogue.package_rows import PackageRows, read_rows
+from cachescope.catalogue.package_rows import PackageRows, SpecRow, read_rows
 from cachescope.catalogue.scope import Scope, checked_scope
 from cachescope.catalogue.summaries import package_counts
 from cachescope.model.errors import NotInCatalogue, UserInputError
-from cachescope.model.facets import Facet, FacetValue
+from cachescope.model.facets import BuiltCell, Facet, FacetValue, HistoryPoint
 from cachescope.model.identity import MirrorName, PackageName, Ref, Stack
 from cachescope.model.record import Presence
 from cachescope.model.results import (
@@ -43,49 +43,87 @@ def package_report(
     stack: Stack | None,
     query: str = "",
     page: int | None = None,
-    rows: Callable[[int | None, Scope], PackageRows] | None = None,
+    keep: Callable[[tuple[object, ...], Callable[[], Any]], Any] | None = None,
 ) -> PackageReport:
     """Report one package, its look-alikes narrowed by a query; all of them, or one page.
 
     At most 12 statements; with a query 2 and twice those of ``find``; 3 for 500 listed specs, and 37 to compare them.
-    ``rows`` gives the rows of a package where they were read before. Raises ``QuerySyntaxError``, and ``UserInputError`` for
+    ``keep`` answers a question that was answered before, as long as no snapshot changed it. Raises ``QuerySyntaxError``, and ``UserInputError`` for
     a query about another package.
     """
     scope = checked_scope(connection, ref, stack)
     asked = _parsed(name, query)
+
+    def look() -> _Seen:
+        return _see(connection, name, scope, asked)
+
+    seen = keep(("package", name, scope, asked), look) if keep is not None else look()
+    cut = cut_groups(seen.groups, page)
+    listed = read_groups(connection, cut, scope)
+    return PackageReport(
+        name=name,
+        ref=ref,
+        stack=stack,
+        counts=seen.counts,
+        versions=seen.versions,
+        compilers=seen.compilers,
+        systems=seen.systems,
+        targets=seen.targets,
+        stacks=seen.stacks,
+        groups=listed,
+        shown=sum(len(group.specs) for group in listed),
+        query="" if asked == _named(name) else str(asked),
+        matching=seen.matching,
+        facets=seen.facets,
+        cells=seen.cells,
+        page=page or 1,
+        pages=cut.pages,
+        groups_total=len(seen.groups),
+        groups_before=cut.before,
+        history=seen.history,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What a look at all specs of a package gives, before any of them is read whole."""
+
+    counts: Counts
+    versions: tuple[str, ...]
+    compilers: tuple[tuple[str, int], ...]
+    systems: tuple[tuple[str, int], ...]
+    targets: tuple[tuple[str, int], ...]
+    stacks: tuple[tuple[MirrorName, int, int], ...]
+    matching: int
+    groups: Sequence[Sequence[SpecRow]]
+    facets: tuple[Facet, ...]
+    cells: tuple[BuiltCell, ...]
+    history: tuple[HistoryPoint, ...]
+
+
+def _see(connection: Connection, name: PackageName, scope: Scope, asked: SpecQuery) -> _Seen:
     name_id = connection.execute(select(t.name.c.id).where(t.name.c.text == name)).scalar()
-    held = rows(name_id, scope) if rows is not None else read_rows(connection, name_id, scope)
+    held = read_rows(connection, name_id, scope)
     states = Counter(row.state for row in held.rows if row.state >= int(Presence.MENTIONED))
     if not states:
         raise _unknown(connection, name, scope)
     least = Presence.UNSTATED if states.keys() - {int(Presence.MENTIONED)} else Presence.MENTIONED
     shown = [row for row in held.rows if row.state >= int(least)]
     found = _narrowed(connection, held, asked, scope, least)
-    groups = group_rows(held, found.matching)
-    cut = cut_groups(groups, page)
-    listed = read_groups(connection, cut, scope)
     versions = {row.version_id for row in shown}
     newest_first = sorted(versions, key=lambda key: held.versions[key][1], reverse=True)
-    return PackageReport(
-        name=name,
-        ref=ref,
-        stack=stack,
+    architectures = Counter([held.architectures[row.architecture_id] for row in shown])
+    return _Seen(
         counts=Counts(states[Presence.PRESENT], states[Presence.MENTIONED], states[Presence.UNSTATED]),
         versions=tuple(dict.fromkeys(held.versions[key][0] for key in newest_first)),
-        compilers=_counted(held.compiler(row) for row in shown),
-        systems=_counted(held.architectures[row.architecture_id].os for row in shown),
-        targets=_counted(held.architectures[row.architecture_id].target for row in shown),
+        compilers=_counted(Counter([held.compiler(row) for row in shown]).items()),
+        systems=_counted((one.os, number) for one, number in architectures.items()),
+        targets=_counted((one.target, number) for one, number in architectures.items()),
         stacks=_stacks(connection, name_id, scope),
-        groups=listed,
-        shown=sum(len(group.specs) for group in listed),
-        query="" if asked == _named(name) else str(asked),
         matching=len(found.matching),
+        groups=group_rows(held, found.matching),
         facets=(*facets_of(held, shown, asked, found), *_stack_facet(held, scope, found, asked)),
         cells=built_cells(held, found.matching),
-        page=page or 1,
-        pages=cut.pages,
-        groups_total=len(groups),
-        groups_before=cut.before,
         history=package_history(connection, name_id, scope),
     )
 
@@ -181,8 +219,11 @@ def _unknown(connection: Connection, name: PackageName, scope: Scope) -> NotInCa
     return NotInCatalogue(f"no mirror in the catalogue has a package {name}", hint=hint)
 
 
-def _counted(texts: Iterable[str]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted(Counter(texts).items(), key=lambda one: (-one[1], one[0])))
+def _counted(pairs: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    found: Counter[str] = Counter()
+    for text, number in pairs:
+        found[text] += number
+    return tuple(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
 
 def _stacks(

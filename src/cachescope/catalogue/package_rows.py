@@ -39,7 +39,7 @@ class SpecRow:
     """First snapshot of the scope that has it now."""
 
     mirrors: set[int] = field(default_factory=set)
-    """Mirrors of the ref in which it is present."""
+    """Mirrors of the ref in which it is present, or its presence unstated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +121,7 @@ def read_rows(connection: Connection, name_id: int | None, scope: Scope) -> Pack
         if row is None:
             row = found[key] = SpecRow(key, version, compiler, architecture, variants, format_, knowledge)
         mirror_id = mirror_of[source_id]
-        if state == Presence.PRESENT:
+        if state > Presence.MENTIONED:
             row.mirrors.add(mirror_id)
         if mirror_id in within:
             row.state = max(row.state, state)

@@ -12,8 +12,7 @@ from cachescope.catalogue.engine import Catalogue
 from cachescope.catalogue.mirror_report import mirror_report, recent_changes, state_of_snapshots
 from cachescope.catalogue.near_names import suggested_names
 from cachescope.catalogue.package_report import package_list, package_report, ref_stacks
-from cachescope.catalogue.package_rows import PackageRows, read_rows
-from cachescope.catalogue.scope import Scope, checked_scope
+from cachescope.catalogue.scope import checked_scope
 from cachescope.catalogue.search import resolve_hash, search
 from cachescope.catalogue.spec_report import spec_report
 from cachescope.model.comparison import Comparison
@@ -115,12 +114,10 @@ class Reader:
         """One package."""
         with self._catalogue.reading() as connection:
 
-            def rows(name_id: int | None, scope: Scope) -> PackageRows:
-                return self._until_next_snapshot(
-                    connection, ("rows", name_id, scope), lambda: read_rows(connection, name_id, scope)
-                )
+            def keep(key: tuple[object, ...], ask: Callable[[], Any]) -> Any:
+                return self._until_next_snapshot(connection, key, ask)
 
-            return package_report(connection, name, ref=ref, stack=stack, query=query, page=page, rows=rows)
+            return package_report(connection, name, ref=ref, stack=stack, query=query, page=page, keep=keep)
 
     def mirror(self, name: MirrorName) -> MirrorReport:
         """One mirror."""
