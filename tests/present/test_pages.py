@@ -136,9 +136,21 @@ def test_matrix_leaves_out_versions_that_a_page_cannot_bear_and_says_so() -> Non
         for version in range(4, 0, -1)
         for number in range(90)
     ]
-    assert _package(groups).matrix.versions_left_out == 1
+    assert _package(groups).matrix.versions_left_out == 2
     every = _package(groups, replace(REQUEST, all_versions=True)).matrix
-    assert (every.versions, every.versions_left_out) == (4, 1)
+    assert (every.versions, every.versions_left_out) == (4, 2)
+
+
+def test_matrix_of_one_version_with_more_systems_than_fit_says_so() -> None:
+    groups = []
+    for number in range(60):
+        one = _group("1.0", 1, target=f"target{number % 10}")
+        first = one.specs[0]
+        system = replace(first.architecture, os=f"system{number}")
+        groups.append(replace(one, specs=(replace(first, architecture=system),)))
+    matrix = _package(groups).matrix
+    assert (len(matrix.rows), matrix.systems_left_out) == (20, 40)
+    assert _weight(_package(groups[:25])) < LIMIT
 
 
 def test_value_that_no_query_can_say_has_no_link() -> None:

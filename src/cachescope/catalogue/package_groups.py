@@ -24,8 +24,8 @@ __all__ = ["GroupCut", "cut_groups", "group_rows", "read_groups"]
 _SHOWN_SPECS = 2000
 _COMPARED_GROUPS = 20
 _MEMBERS_PER_GROUP = 50
-_MEMBERS_PER_PAGE = 120
-_GROUPS_PER_PAGE = 25
+_MEMBERS_PER_PAGE = 80
+_GROUPS_PER_PAGE = 20
 
 _Group = Sequence[SpecRow]
 

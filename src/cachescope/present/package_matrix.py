@@ -15,8 +15,8 @@ __all__ = ["Matrix", "MatrixCell", "MatrixRow", "matrix_of"]
 
 _VERSIONS_AT_ONCE = 6
 _NEWEST_VERSIONS = 3
-_CELLS = 280
-"""Cells that a page can bear; one version is shown whatever it takes."""
+_CELLS = 200
+"""Cells that a page can bear; of the newest version at least its first systems are shown."""
 
 _ROWS = 24
 """Rows that are looked over at a glance: older versions are left out where there would be more, unless all are asked for."""
@@ -58,6 +58,9 @@ class Matrix:
     """Versions that match; the matrix shows the newest of them."""
 
     versions_left_out: int
+    systems_left_out: int
+    """Of the newest version, those of fewest binaries."""
+
     with_compilers: bool
 
 
@@ -83,6 +86,10 @@ def matrix_of(result: PackageReport, scope: Scope, *, all_versions: bool) -> Mat
             href=urls.package(result.name, scope, query=str(narrowed)) if narrowed is not None else "",
         )
 
+    most = max(1, _CELLS // max(1, len(targets)))
+    left_out = max(0, len(systems[shown[0]]) - most) if shown else 0
+    if left_out:
+        systems[shown[0]] = systems[shown[0]][:most]
     rows = [
         MatrixRow(
             version=version,
@@ -98,6 +105,7 @@ def matrix_of(result: PackageReport, scope: Scope, *, all_versions: bool) -> Mat
         rows=tuple(rows),
         versions=len(versions),
         versions_left_out=len(versions) - len(shown),
+        systems_left_out=left_out,
         with_compilers=len(rows) * len(targets) <= _CELLS_WITH_COMPILERS,
     )
 
