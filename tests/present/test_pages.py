@@ -20,8 +20,9 @@ from cachescope.model.results import (
     Place,
     RefStacks,
 )
+from cachescope.present.home_page import home_page
 from cachescope.present.package_page import PackagePage, package_page, separation
-from cachescope.present.pages import PageRequest, caches_page, home_page, packages_page
+from cachescope.present.pages import PageRequest, caches_page, packages_page
 from cachescope.present.spec_page import SpecPage, headline, spec_page
 from cachescope.present.surfaces import Page
 from cachescope.present.to_html import HtmlWriter, static_files

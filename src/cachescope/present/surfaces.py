@@ -6,16 +6,10 @@ from typing import assert_never
 from cachescope.present import comparison, to_json, to_text
 from cachescope.present.comparison_page import ComparisonPage
 from cachescope.present.figures_page import FiguresPage
+from cachescope.present.home_page import HomePage
 from cachescope.present.mirror_page import MirrorPage
 from cachescope.present.package_page import PackagePage
-from cachescope.present.pages import (
-    CachesPage,
-    ErrorPage,
-    HomePage,
-    PackagesPage,
-    SearchPage,
-    SuggestionsPage,
-)
+from cachescope.present.pages import CachesPage, ErrorPage, PackagesPage, SearchPage, SuggestionsPage
 from cachescope.present.spec_page import SpecPage
 
 __all__ = ["Page", "json_of", "text_of"]

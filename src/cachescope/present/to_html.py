@@ -13,16 +13,10 @@ from cachescope.model.spec import deptype_names
 from cachescope.present import comparison, urls, wording
 from cachescope.present.comparison_page import ComparisonPage
 from cachescope.present.figures_page import FiguresPage
+from cachescope.present.home_page import HomePage
 from cachescope.present.mirror_page import MirrorPage
 from cachescope.present.package_page import PackagePage, compiler_shown
-from cachescope.present.pages import (
-    CachesPage,
-    ErrorPage,
-    HomePage,
-    PackagesPage,
-    SearchPage,
-    SuggestionsPage,
-)
+from cachescope.present.pages import CachesPage, ErrorPage, PackagesPage, SearchPage, SuggestionsPage
 from cachescope.present.spec_page import SpecPage
 from cachescope.present.surfaces import Page
 

@@ -24,6 +24,7 @@ from cachescope.model.services import CatalogueReader
 from cachescope.present import urls
 from cachescope.present.comparison_page import comparison_page
 from cachescope.present.figures_page import figures_page
+from cachescope.present.home_page import featured_ref, home_page
 from cachescope.present.mirror_page import mirror_page
 from cachescope.present.package_page import package_page
 from cachescope.present.pages import (
@@ -32,8 +33,6 @@ from cachescope.present.pages import (
     Moved,
     PageRequest,
     caches_page,
-    featured_ref,
-    home_page,
     packages_page,
     search_page,
     suggestions_page,
