@@ -5,14 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
+PEERS_VENV := .venv-bench
+PEERS := $(PEERS_VENV)/.peers
 DEMO_DB := .demo/catalogue.sqlite
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench oracle lint format clean
+.PHONY: help demo test soak bench bench-full oracle lint format clean
 
 help: ## list these targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(RUNTIME) ## read the bundled sample, print what is in it, serve the site on http://127.0.0.1:8000 (PORT=)
 	@mkdir -p .demo
@@ -24,8 +26,11 @@ test: $(DEV) ## all checks that CI runs
 soak: $(DEV) ## what takes long: random kills, long fuzzing, large property tests
 	$(BIN)/python -m pytest -m soak --override-ini addopts= --strict-markers --import-mode=importlib -ra -v
 
-bench: $(DEV) ## measure against named peers, and write docs/benchmarks.md
-	$(BIN)/python benchmarks/run.py
+bench: $(DEV) $(PEERS) ## measure against named peers for some minutes, and write docs/benchmarks.md
+	$(BIN)/python benchmarks/run.py --profile short
+
+bench-full: $(DEV) $(PEERS) ## the same at full size: hours, 20 GB of disk, 16 GB of memory
+	$(BIN)/python benchmarks/run.py --profile full
 
 oracle: $(DEV) ## compare fresh random queries with real Spack (needs SPACK_ROOT)
 	$(BIN)/python -m benchmarks.oracle
@@ -37,7 +42,7 @@ format: $(DEV) ## format the code
 	$(BIN)/ruff format . scripts/make-examples scripts/make-screenshots
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS_VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -57,4 +62,11 @@ $(RUNTIME): $(VENV)/pyvenv.cfg requirements/runtime.txt requirements/build.txt p
 $(DEV): $(RUNTIME) requirements/dev.txt
 	@echo "installing the locked tools"
 	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Their own environment, so that what is measured is what users install.
+$(PEERS): $(VENV)/pyvenv.cfg requirements/bench.txt
+	@echo "installing the locked peers of the benchmarks in $(PEERS_VENV)"
+	@$(PYTHON) -m venv $(PEERS_VENV)
+	@$(PEERS_VENV)/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/bench.txt
 	@touch $@

@@ -1,12 +1,16 @@
 """Measures whole processes: wall time, processor time and peak memory, as the kernel counts them."""
 
 import os
+import signal
 import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
+
+LAUNCH = str(Path(__file__).resolve().with_name("launch.py"))
 
 _KIB = 1024  # ru_maxrss is in KiB on Linux
 _SHOWN = 2000
@@ -60,23 +64,35 @@ class Row:
         return min(run.seconds for run in self.runs), max(run.seconds for run in self.runs)
 
 
-def measure(command: Sequence[str], environment: Mapping[str, str]) -> Measure:
-    """Run a process to its end. Raises ``ProcessFailed`` if it ends with anything but 0."""
-    with tempfile.TemporaryFile() as output:
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+def measure(command: Sequence[str], environment: Mapping[str, str], text: str = "") -> Measure:
+    """Run a process to its end; ``text`` is what it reads. Raises ``ProcessFailed`` if it ends with anything but 0."""
+    with (
+        tempfile.TemporaryFile() as output,
+        tempfile.TemporaryFile() as asked,
+        tempfile.TemporaryFile() as told,
+    ):
+        asked.write(text.encode())
+        asked.seek(0)
+        launcher = subprocess.Popen(
+            [sys.executable, "-I", "-S", LAUNCH, str(told.fileno()), *command],
+            stdin=asked,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            pass_fds=[told.fileno()],
+            start_new_session=True,
         )
         try:
-            _, status, usage = os.wait4(process.pid, 0)
+            launcher.wait()
         except BaseException:
-            process.kill()
-            process.wait()
+            os.killpg(launcher.pid, signal.SIGKILL)
+            launcher.wait()
             raise
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
+        for file in (output, told):
+            file.seek(0)
         printed = output.read().decode(errors="replace")
-    if process.returncode:
-        raise ProcessFailed(f"{' '.join(command)}: exit code {process.returncode}\n{printed[-_SHOWN:]}")
-    return Measure(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * _KIB, printed)
+        usage = told.read().split()
+    code = os.waitstatus_to_exitcode(int(usage[1])) if usage else launcher.returncode
+    if code:
+        raise ProcessFailed(f"{' '.join(command)}: exit code {code}\n{printed[-_SHOWN:]}")
+    return Measure(float(usage[0]), float(usage[2]), int(usage[3]) * _KIB, printed)

@@ -6,7 +6,6 @@ The peer is Spack's own ``satisfies`` over all present specs of the same index, 
 
 import hashlib
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +16,11 @@ from statistics import median
 from cachescope.catalogue.engine import open_for_reading
 from cachescope.catalogue.reader import Reader
 from measure import ProcessFailed, measure
-from sync import SOURCES, GeneratedMirror
+from peers import NO_SPACK, Spack, cachescope, settings
+from sync import GeneratedMirror
 
 HERE = Path(__file__).resolve().parent
-SCHEMA = SOURCES / "cachescope" / "catalogue" / "schema.py"
+SCHEMA = HERE.parent / "src" / "cachescope" / "catalogue" / "schema.py"
 LIMIT = 50
 RUNS = 15
 WARM_UP = 1
@@ -65,8 +65,7 @@ class Plan:
 
     runs: int
     process_runs: int
-    spack_root: Path | None
-    spack_python: str
+    spack: Spack | None
     environment: Mapping[str, str]
 
 
@@ -109,16 +108,10 @@ def synced_catalogue(mirror: GeneratedMirror, environment: Mapping[str, str]) ->
         mirror.show(mirror.first)
         with tempfile.TemporaryDirectory(dir=database.parent) as name:
             unfinished = Path(name, database.name)
-            command = [sys.executable, "-m", "cachescope", "sync", str(mirror.folder), "--as", "bench"]
-            measure(command, _settings(environment, unfinished))
+            command = cachescope("sync", str(mirror.folder), "--as", "bench")
+            measure(command, settings(environment, unfinished))
             unfinished.replace(database)
     return database
-
-
-def _settings(environment: Mapping[str, str], database: Path) -> dict[str, str]:
-    # Settings of the person who runs the benchmark stay out of it.
-    own = {"CACHESCOPE_DB": str(database), "XDG_CONFIG_HOME": str(HERE / "data"), "PYTHONPATH": str(SOURCES)}
-    return {**environment, **own}
 
 
 def benchmark(plan: Plan) -> QueryFigures:
@@ -134,8 +127,8 @@ def benchmark(plan: Plan) -> QueryFigures:
             rows.append(row)
     told: Mapping[str, SpackAnswer] = {}
     reason = _why_not(plan)
-    if reason is None:
-        told = dict(_ask_spack(plan, [row.text for row in rows]))
+    if reason is None and plan.spack is not None:
+        told = dict(_ask_spack(plan, plan.spack, [row.text for row in rows]))
         rows = [Row(row.text, row.budget, row.seconds, row.matches, told[row.text]) for row in rows]
     rows.append(_whole_process(plan, words["package"], rows[0].matches))
     present = sum(one.present for one in counts)
@@ -164,32 +157,25 @@ def _ask(reader: Reader, text: str, budget: int | None, runs: int) -> Row:
 
 
 def _whole_process(plan: Plan, package: str, matches: int) -> Row:
-    command = [sys.executable, "-m", "cachescope", "search", package]
-    environment = _settings(plan.environment, plan.catalogue)
+    command = cachescope("search", package)
+    environment = settings(plan.environment, plan.catalogue)
     measure(command, environment)  # writes the byte code
     runs = tuple(measure(command, environment).seconds for _ in range(plan.process_runs))
     return Row(PROCESS.format(package=package), PROCESS_BUDGET, runs, matches)
 
 
 def _why_not(plan: Plan) -> str | None:
-    if plan.spack_root is None:
-        return "SPACK_ROOT is not set"
+    if plan.spack is None:
+        return NO_SPACK
     return None if plan.index is not None else "the mirror of that catalogue is not known (--mirror)"
 
 
-def _ask_spack(plan: Plan, texts: Sequence[str]) -> Iterator[tuple[str, SpackAnswer]]:
+def _ask_spack(plan: Plan, spack: Spack, texts: Sequence[str]) -> Iterator[tuple[str, SpackAnswer]]:
     with tempfile.TemporaryDirectory() as name:
-        # Without recipes nothing is virtual to Spack, and it would download them for its own configuration.
-        configuration = Path(name)
-        (configuration / "repos.yaml").write_text("repos:: {}\n", encoding="ascii")
-        environment = {
-            **plan.environment,
-            "SPACK_PYTHON": plan.spack_python,
-            "SPACK_DISABLE_LOCAL_CONFIG": "1",
-            "SPACK_USER_CACHE_PATH": str(configuration / "cache"),
-        }
-        command = [f"{plan.spack_root}/bin/spack", "-C", name, "python", str(HERE / "spack_queries.py")]
-        printed = measure([*command, str(plan.index), json.dumps(texts)], environment).output
+        script = str(HERE / "spack_queries.py")
+        asked = ("python", script, str(plan.index), json.dumps(texts))
+        # Without recipes nothing is virtual to Spack.
+        printed = measure(*spack.start(Path(name), plan.environment, *asked)).output
     for row in json.loads(printed.splitlines()[-1]):
         yield row["query"], SpackAnswer(row["seconds"], row["matches"], row["error"])
 

@@ -6,30 +6,41 @@ cachescope and its peers alike.
 
 import hashlib
 import json
+import mmap
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from generator import EXAMPLE, INDEX_MANIFEST
 from measure import Measure, ProcessFailed, Row, measure
+from nodes import EXAMPLE, INDEX_MANIFEST
+from peers import NO_PYTHON, NO_SPACK, Spack, cachescope, not_measured, settings
 
 HERE = Path(__file__).resolve().parent
-SOURCES = HERE.parent / "src"
+MIB = 1024 * 1024
+
+GENERATOR = ("nodes.py", "mirror_files.py", "generator.py")
+"""What the bytes of a mirror depend on."""
 
 JSON = "`json.loads` of the same bytes"
 JSON_NO_GC = "the same, garbage collector off"
+ORJSON = "`orjson.loads` of the same bytes"
+FLOOR = "`sqlite3` inserting as many rows"
 DRAFT = "straightforward draft"
 DRAFT_NO_GC = "the draft, garbage collector off"
 SPACK = "Spack reading the index"
 FIRST = "first sync"
 UNCHANGED = "sync, nothing changed"
 CHANGED = "sync, {share:.0%} changed"
+OTHER = "sync of another mirror, {share:.0%} the same"
+SHARE_OTHER = 0.9
 
 LOADS = "import json, pathlib, sys; json.loads(pathlib.Path(sys.argv[1]).read_bytes())"
 LOADS_NO_GC = f"import gc; gc.disable(); {LOADS}"
+LOADS_ORJSON = "import orjson, pathlib, sys; orjson.loads(pathlib.Path(sys.argv[1]).read_bytes())"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +53,10 @@ class Plan:
     share_changed: float
     nodes: Path | None
     data: Path
-    spack_root: Path | None
-    spack_python: str
+    spack: Spack | None
+    python: Path | None
+    """Of the environment in which the peers stand that are Python packages."""
+
     peers_only: bool
     environment: Mapping[str, str]
 
@@ -55,6 +68,8 @@ class GeneratedMirror:
     folder: Path
     first: bytes
     changed: bytes
+    other: Path | None = None
+    """A second mirror, most of whose records the first state has too."""
 
     def show(self, manifest: bytes) -> None:
         """Put the mirror into the state of ``manifest``."""
@@ -77,6 +92,8 @@ class SyncFigures:
     """After the first sync; None where cachescope was not measured."""
 
     draft_bytes: int
+    floor_bytes: int
+    edges: int
 
 
 def generate(plan: Plan) -> GeneratedMirror:
@@ -87,16 +104,30 @@ def generate(plan: Plan) -> GeneratedMirror:
     if not all(state.exists() for state in states):
         shutil.rmtree(folder, ignore_errors=True)
         for state, share in zip(states, (0.0, plan.share_changed), strict=True):
-            command = [sys.executable, str(HERE / "generator.py"), "--records", str(plan.records)]
-            command += ["--seed", str(plan.seed), "--changed", str(share), "--out", str(mirror)]
-            command += ["--nodes", str(plan.nodes)] if plan.nodes else []
-            measure(command, plan.environment)
+            _generate(plan, share, mirror)
             state.write_bytes((mirror / INDEX_MANIFEST).read_bytes())
-    return GeneratedMirror(mirror, *(state.read_bytes() for state in states))
+    first, changed = (state.read_bytes() for state in states)
+    return GeneratedMirror(mirror, first, changed, _other_mirror(plan, folder))
+
+
+def _other_mirror(plan: Plan, folder: Path) -> Path | None:
+    if plan.peers_only:
+        return None
+    other = folder / "other"
+    if not (other / INDEX_MANIFEST).exists():
+        _generate(plan, 1 - SHARE_OTHER, other)
+    return other
+
+
+def _generate(plan: Plan, share_changed: float, out: Path) -> None:
+    command = [sys.executable, str(HERE / "generator.py"), "--records", str(plan.records)]
+    command += ["--seed", str(plan.seed), "--changed", f"{share_changed:.4f}", "--out", str(out)]
+    command += ["--nodes", str(plan.nodes)] if plan.nodes else []
+    measure(command, plan.environment)
 
 
 def _fingerprint(plan: Plan) -> str:
-    digest = hashlib.sha256((HERE / "generator.py").read_bytes())
+    digest = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in GENERATOR))
     digest.update((plan.nodes or EXAMPLE / INDEX_MANIFEST).read_bytes())
     digest.update(f"{plan.records} {plan.seed} {plan.share_changed}".encode())
     return digest.hexdigest()[:12]
@@ -119,6 +150,8 @@ def benchmark(plan: Plan) -> SyncFigures:
         mirror.index.stat().st_size,
         None if plan.peers_only else processes.database_bytes,
         processes.draft_bytes,
+        processes.floor_bytes,
+        processes.edges,
     )
 
 
@@ -131,6 +164,8 @@ class Processes:
         self.work = work
         self.database_bytes = 0
         self.draft_bytes = 0
+        self.floor_bytes = 0
+        self.edges = count_edges(mirror.index)
 
     def round(self, number: int) -> Iterator[tuple[str, Measure]]:
         """Yield name and measure of each process."""
@@ -138,70 +173,131 @@ class Processes:
         self.mirror.show(self.mirror.first)
         yield JSON, measure([sys.executable, "-c", LOADS, index], plan.environment)
         yield JSON_NO_GC, measure([sys.executable, "-c", LOADS_NO_GC, index], plan.environment)
+        if plan.python is not None:
+            yield ORJSON, measure([str(plan.python), "-c", LOADS_ORJSON, index], plan.environment)
+        floor = self.work / f"floor-{number}.sqlite"
+        amount = [str(plan.records), str(self.edges)]
+        yield FLOOR, measure([sys.executable, str(HERE / "floor.py"), *amount, str(floor)], plan.environment)
+        self.floor_bytes = size_of(floor)
+        floor.unlink()
         draft = self.work / f"draft-{number}.sqlite"
         command = [sys.executable, str(HERE / "draft.py"), str(self.mirror.folder), str(draft)]
         yield DRAFT, measure(command, plan.environment)
-        self.draft_bytes = _size(draft)
+        self.draft_bytes = size_of(draft)
         draft.unlink()
         yield DRAFT_NO_GC, measure([*command, "no-collector"], plan.environment)
-        if plan.spack_root is not None:
-            yield SPACK, self._spack(plan.spack_root, index)
+        draft.unlink()
+        if plan.spack is not None:
+            yield SPACK, self._spack(plan.spack, index)
         if not plan.peers_only:
             yield from self._cachescope(self.work / f"cachescope-{number}.sqlite")
 
-    def _spack(self, root: Path, index: str) -> Measure:
+    def _spack(self, spack: Spack, index: str) -> Measure:
         """Measure the reading alone: starting Spack is not what is compared."""
-        configuration = self.work / "spack"
-        configuration.mkdir(exist_ok=True)
-        # No package repository: reading an index needs none, and Spack would download one.
-        (configuration / "repos.yaml").write_text("repos:: {}\n", encoding="ascii")
-        environment = {
-            **self.plan.environment,
-            "SPACK_PYTHON": self.plan.spack_python,
-            "SPACK_DISABLE_LOCAL_CONFIG": "1",
-            "SPACK_USER_CACHE_PATH": str(configuration / "cache"),
-        }
-        command = [str(root / "bin" / "spack"), "-C", str(configuration)]
-        one = measure([*command, "python", str(HERE / "spack_read.py"), index], environment)
+        script = str(HERE / "spack_read.py")
+        one = measure(*spack.start(self.work / "spack", self.plan.environment, "python", script, index))
         answer = json.loads(one.output.splitlines()[-1])
         _expect(answer["records"], self.plan.records, SPACK)
         return replace(one, seconds=answer["seconds"])
 
     def _cachescope(self, database: Path) -> Iterator[tuple[str, Measure]]:
-        environment = {
-            **self.plan.environment,
-            "PYTHONPATH": str(SOURCES),
-            "CACHESCOPE_DB": str(database),
-            # Settings of the person who runs the benchmark stay out of it.
-            "XDG_CONFIG_HOME": str(self.work),
-        }
-        cachescope = [sys.executable, "-m", "cachescope"]
-        measure([*cachescope, "--help"], environment)  # writes the byte code
-        sync = [*cachescope, "sync", str(self.mirror.folder), "--as", "bench"]
+        environment = settings(self.plan.environment, database)
+        measure(cachescope("--help"), environment)  # writes the byte code
+        sync = cachescope("sync", str(self.mirror.folder), "--as", "bench")
         yield FIRST, measure(sync, environment)
-        self.database_bytes = _size(database)
-        self._expect_whole(cachescope, environment)
+        self.database_bytes = size_of(database)
+        expect_whole(environment, self.plan.records)
         yield UNCHANGED, measure(sync, environment)
         self.mirror.show(self.mirror.changed)
         yield CHANGED.format(share=self.plan.share_changed), measure(sync, environment)
-        self._expect_whole(cachescope, environment)
+        expect_whole(environment, self.plan.records)
+        other = cachescope("sync", str(self.mirror.other), "--as", "other")
+        yield OTHER.format(share=SHARE_OTHER), measure(other, environment)
+        expect_whole(environment, 2 * self.plan.records)
+        self.mirror.show(self.mirror.first)
+        database.unlink()
 
-    def _expect_whole(self, cachescope: list[str], environment: Mapping[str, str]) -> None:
-        caches = [*cachescope, "caches", "--json"]
-        answer = subprocess.run(caches, check=False, capture_output=True, env=environment)
-        if answer.returncode:
-            raise ProcessFailed(
-                f"{' '.join(caches)}: exit code {answer.returncode}\n{answer.stderr.decode()}"
-            )
-        sources = json.loads(answer.stdout)
-        _expect(sum(source["present"] + source["mentioned"] for source in sources), self.plan.records, FIRST)
+
+def expect_whole(environment: Mapping[str, str], records: int) -> None:
+    """Raise ``ProcessFailed`` unless the sources of a catalogue hold that many records together."""
+    caches = cachescope("caches", "--json")
+    answer = subprocess.run(caches, check=False, capture_output=True, env=environment)
+    if answer.returncode:
+        raise ProcessFailed(f"{' '.join(caches)}: exit code {answer.returncode}\n{answer.stderr.decode()}")
+    sources = json.loads(answer.stdout)
+    _expect(sum(source["present"] + source["mentioned"] for source in sources), records, "cachescope")
 
 
 def _expect(records: int, expected: int, name: str) -> None:
     if records != expected:
-        raise ProcessFailed(f"{name}: {records} records where {expected} are in the index")
+        raise ProcessFailed(f"{name}: {records} records where {expected} were to be read")
 
 
-def _size(database: Path) -> int:
+def count_edges(index: Path) -> int:
+    """Count the dependencies that the records of an index state."""
+    with index.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return sum(1 for _ in re.finditer(rb'"deptypes":', data))
+
+
+def size_of(database: Path) -> int:
     """Return the bytes of a database with the files that SQLite keeps beside it."""
     return sum(path.stat().st_size for path in database.parent.glob(f"{database.name}*"))
+
+
+def block(plan: Plan, figures: SyncFigures) -> Iterator[str]:
+    """Yield the lines of the table."""
+    rows = {row.name: row for row in figures.rows}
+    compared = [name for name in (DRAFT, JSON, ORJSON, FLOOR, SPACK, FIRST) if name in rows]
+    nodes = plan.nodes.name if plan.nodes else "the bundled sample"
+    size = f"{figures.index_bytes / MIB:.1f} MiB of JSON"
+    yield f"{plan.records:,} records with {figures.edges:,} edges made from {nodes}, {size}; rounds: {plan.runs}."
+    yield ""
+    yield "| process | median s | fastest to slowest | user+sys s | peak MiB |" + "".join(
+        f" of {short(name)} |" for name in compared
+    )
+    yield "|---|--:|--:|--:|--:|" + "--:|" * len(compared)
+    for row in figures.rows:
+        yield _line(row, [rows[name] for name in compared])
+    yield ""
+    databases = {"the floor": figures.floor_bytes, "the draft": figures.draft_bytes}
+    if figures.database_bytes is not None:
+        databases = {"cachescope after the first sync": figures.database_bytes, **databases}
+    sizes = [f"of {name} {_database(size, plan.records)}" for name, size in databases.items()]
+    yield f"Databases: {'; '.join(sizes)}."
+    yield from not_measured(absent(plan))
+
+
+def absent(plan: Plan) -> dict[str, str | None]:
+    """Return why peers of a sync are not measured."""
+    return {
+        "orjson": None if plan.python else NO_PYTHON,
+        "Spack": None if plan.spack else NO_SPACK,
+    }
+
+
+def short(name: str) -> str:
+    """Return the name of a process as the head of a column."""
+    return {
+        DRAFT: "draft",
+        JSON: "`json.loads`",
+        ORJSON: "`orjson.loads`",
+        FLOOR: "`sqlite3`",
+        SPACK: "Spack",
+    }.get(name, name)
+
+
+def _line(row: Row, peers: Sequence[Row]) -> str:
+    fastest, slowest = row.range
+    cells = [
+        row.name,
+        f"{row.seconds:.2f}",
+        f"{fastest:.2f} to {slowest:.2f}",
+        f"{row.cpu_seconds:.2f}",
+        f"{row.peak_bytes / MIB:.0f}",
+        *(f"{row.seconds / peer.seconds:.2f}" for peer in peers),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _database(size: int, records: int) -> str:
+    return f"{size / MIB:.1f} MiB, {size / records:.0f} bytes a record"

@@ -1,6 +1,7 @@
 """A catalogue in a file with all that is needed to read mirrors into it, and where the bundled sample is."""
 
 import sqlite3
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -8,15 +9,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+import psycopg
+import pytest
+
 from cachescope.catalogue import registry
+from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.engine import Catalogue, open_for_writing
 from cachescope.catalogue.reader import Reader
-from cachescope.jobs.progress import NoProgress, SyncProgress
+from cachescope.catalogue.schema import metadata
+from cachescope.jobs.fetching import RefreshOptions
+from cachescope.jobs.progress import NoProgress, SizesProgress, SyncProgress
 from cachescope.jobs.published_pages import PageReader
-from cachescope.jobs.refresh import Refresher, RefreshOptions
+from cachescope.jobs.refresh import Refresher
+from cachescope.jobs.side_by_side import SideBySide
+from cachescope.jobs.sizes import SizeReader, SizesOptions
+from cachescope.model.errors import CachescopeError
 from cachescope.model.identity import DagHash, PackageName, parse_source_name
 from cachescope.model.mirror import MirrorUrl, parse_mirror_url
-from cachescope.model.results import SourceOutcome
+from cachescope.model.results import SizesOutcome, SourceOutcome
 from cachescope.transport.opening import HttpClient, TransportOptions, open_source
 from cachescope.transport.source import ByteSource
 
@@ -32,12 +42,12 @@ Rows = list[tuple[Any, ...]]
 class OpenCatalogue:
     """An open catalogue, its refresher and its reader; ``clock`` stands still until a test moves it."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
+    def __init__(self, address: CatalogueAddress, **options: Any) -> None:
+        self.address = address
         self.clock = START
-        self.catalogue: Catalogue = open_for_writing(file, busy_timeout=1)
+        self.catalogue: Catalogue = open_for_writing(address, busy_timeout=1)
         self.reader = Reader(self.catalogue)
-        self._options = TransportOptions(connect_timeout=5, read_timeout=5, retries=0)
+        self._options = TransportOptions(**{"connect_timeout": 5, "read_timeout": 5, "retries": 0, **options})
         self._client = HttpClient(self._options)
 
     def __enter__(self) -> Self:
@@ -48,6 +58,13 @@ class OpenCatalogue:
     ) -> None:
         self._client.close()
         self.catalogue.close()
+
+    @property
+    def file(self) -> Path:
+        """Its file, for tests that look at that."""
+        if not isinstance(self.address, Path):
+            pytest.skip("this test looks at a file")
+        return self.address
 
     def sync(
         self, name: str, address: Path | str, progress: SyncProgress | None = None, **options: Any
@@ -69,6 +86,32 @@ class OpenCatalogue:
         """Read a folder of published pages."""
         return self._pages().read_folder(_url(folder))
 
+    def sync_side_by_side(
+        self, *names: str, progress: SyncProgress | None = None, **bounds: Any
+    ) -> list[Sequence[SourceOutcome] | CachescopeError]:
+        """Read registered mirrors, several at a time; bounds are those of ``SideBySide``."""
+        chosen = {"mirrors_at_once": 4, "connections_per_host": 8, "hosts_at_once": 4, **bounds}
+        job = SideBySide(self._refresher(progress), **chosen)
+        return list(job.refresh([parse_source_name(name) for name in names]))
+
+    def add(self, name: str, address: Path | str) -> None:
+        """Register a mirror."""
+        with self.catalogue.writing() as connection:
+            registry.add_mirror(connection, parse_source_name(name).mirror, _url(address))
+
+    def sizes(
+        self, *names: str, progress: SizesProgress | None = None, **options: Any
+    ) -> Sequence[SizesOutcome]:
+        """Ask for sizes, of these mirrors or of all; options are those of ``SizesOptions``."""
+        reader = SizeReader(
+            self.catalogue,
+            open_source=self._open,
+            now=lambda: self.clock,
+            options=SizesOptions(**options),
+            progress=progress or NoProgress(),
+        )
+        return reader.read([parse_source_name(name) for name in names] if names else None)
+
     def remove(self, name: str) -> None:
         """Forget a mirror."""
         with self.catalogue.writing() as connection:
@@ -89,8 +132,8 @@ class OpenCatalogue:
         return sorted(spec.hash for group in report.groups for spec in group.specs)
 
     def rows(self, statement: str, *values: object) -> Rows:
-        """Ask the file itself, past our own code."""
-        return rows(self.file, statement, *values)
+        """Ask the database itself, past our own code."""
+        return rows(self.address, statement, *values)
 
     def _refresher(self, progress: SyncProgress | None = None, **options: Any) -> Refresher:
         return Refresher(
@@ -114,19 +157,23 @@ class OpenCatalogue:
         return open_source(url, self._options, self._client)
 
 
-def rows(file: Path, statement: str, *values: object) -> Rows:
-    """Ask a SQLite file something."""
-    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
-        return connection.execute(statement, values).fetchall()
+def rows(address: CatalogueAddress, statement: str, *values: object) -> Rows:
+    """Ask a database something; ``?`` stands for a value."""
+    if isinstance(address, Path):
+        with closing(sqlite3.connect(f"{address.as_uri()}?mode=ro", uri=True)) as file:
+            return file.execute(statement, values).fetchall()
+    url = address.url.replace("postgresql+psycopg:", "postgresql:")
+    with closing(psycopg.connect(url)) as server:
+        return server.execute(statement.replace("?", "%s").encode(), values).fetchall()
 
 
-def table_sizes(file: Path) -> dict[str, int]:
+def table_sizes(address: CatalogueAddress) -> dict[str, int]:
     """Return how many rows each table has."""
-    tables = [name for (name,) in rows(file, "SELECT name FROM sqlite_master WHERE type = 'table'")]
-    return {name: rows(file, f'SELECT count(*) FROM "{name}"')[0][0] for name in tables}  # noqa: S608 - our tables
+    counts = (f"SELECT '{name}', count(*) FROM \"{name}\"" for name in metadata.tables)  # noqa: S608 - our tables
+    return dict(rows(address, " UNION ALL ".join(counts)))
 
 
-def content(file: Path) -> Iterator[tuple[Any, ...]]:
+def content(file: CatalogueAddress) -> Iterator[tuple[Any, ...]]:
     """Yield all that a catalogue says of specs, without the keys of rows, in an order of its own."""
     yield from rows(
         file,
@@ -172,25 +219,23 @@ class Standing(NamedTuple):
     snapshots: int
     present: int
     mentioned: int
-    sum_of_hashes: int
+    records: int
+    """A number that the hashes and states of all records make."""
 
 
-def standing(file: Path) -> Standing:
+def standing(file: CatalogueAddress) -> Standing:
     """Return what stands, and make sure that it is no mixture: counts, summaries and presence agree."""
-    ((snapshots, present, mentioned, stated, hashes),) = rows(
-        file,
-        """
-        SELECT (SELECT count(*) FROM snapshot), present, mentioned,
-               (SELECT count(*) FROM presence WHERE until IS NULL),
-               (SELECT sum((unicode(hash) * 32 + unicode(substr(hash, 2))) * 32 + unicode(substr(hash, 3)) + state)
-                FROM presence JOIN spec ON spec.id = spec_id WHERE until IS NULL)
-        FROM source
-        """,
+    ((snapshots, present, mentioned),) = rows(
+        file, "SELECT (SELECT count(*) FROM snapshot), present, mentioned FROM source"
     )
-    assert stated == present + mentioned
+    stated = rows(
+        file,
+        "SELECT hash, state FROM presence JOIN spec ON spec.id = spec_id WHERE until IS NULL ORDER BY hash",
+    )
+    assert len(stated) == present + mentioned
     summed = rows(file, "SELECT sum(present), sum(mentioned) FROM package_summary WHERE stack = 'root'")
     assert summed == [(present, mentioned)]
-    return Standing(snapshots, present, mentioned, hashes)
+    return Standing(snapshots, present, mentioned, zlib.crc32(repr(stated).encode()))
 
 
 def _url(address: Path | str) -> MirrorUrl:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from cachescope.catalogue.address import CatalogueAddress
 from cachescope.cli.main import run as run_here
 
 
@@ -67,7 +68,7 @@ def _written(stream: io.TextIOWrapper) -> bytes:
 
 def start(
     *arguments: str | Path,
-    db: Path,
+    db: CatalogueAddress,
     environment: Mapping[str, str] | None = None,
     through: Sequence[str] = (),
     **options: Any,
@@ -75,12 +76,16 @@ def start(
     """Start a command as a process of its own, ``through`` another program if need be."""
     return subprocess.Popen(
         [*through, sys.executable, "-m", "cachescope", *map(str, arguments)],
-        env={**os.environ, "CACHESCOPE_DB": str(db), **(environment or {})},
+        env={
+            **os.environ,
+            "CACHESCOPE_DB": str(db) if isinstance(db, Path) else db.url,
+            **(environment or {}),
+        },
         **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
     )
 
 
-def process(*arguments: str | Path, db: Path, **options: Any) -> Ended:
+def process(*arguments: str | Path, db: CatalogueAddress, **options: Any) -> Ended:
     """Run a command as a process of its own, to its end; options are those of ``start``."""
     with start(*arguments, db=db, **options) as running:
         out, err = running.communicate(timeout=60)

@@ -2,15 +2,18 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.engine import open_for_writing
 from tests.catalogues import SEED_PAGE, V2, V3, OpenCatalogue
 from tests.commands import CommandLine
+from tests.postgresql import PostgresqlServer, database_of, programs
 
+DATABASES = ("sqlite", "postgresql")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -50,12 +53,95 @@ def sample_file(tmp_path_factory: pytest.TempPathFactory, _empty_file: Path) -> 
     """A catalogue of the bundled sample, for tests that only read it: both caches, a view, and the seed's page."""
     file = tmp_path_factory.mktemp("sample") / "catalogue.sqlite"
     shutil.copy(_empty_file, file)
-    with OpenCatalogue(file) as opened:
+    _read_sample(file)
+    return file
+
+
+def _read_sample(address: CatalogueAddress) -> None:
+    with OpenCatalogue(address) as opened:
         opened.sync("crafted/v3-signed", V3)
         opened.sync("crafted/v3-signed@science", V3)
         opened.sync("crafted/v2-signed", V2)
         opened.sync_page(SEED_PAGE)
-    return file
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A PostgreSQL server, one for each process of the tests."""
+    folder = programs()
+    if folder is None:
+        reason = "no PostgreSQL server is installed: scripts/ensure-postgresql says how"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with PostgresqlServer(folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _empty_database(postgresql: PostgresqlServer) -> str:
+    """A catalogue without anything in it, to be copied."""
+    address = postgresql.new_database()
+    open_for_writing(address, busy_timeout=1).close()
+    return database_of(address)
+
+
+@pytest.fixture
+def catalogue_database(postgresql: PostgresqlServer, _empty_database: str) -> Iterator[CatalogueAddress]:
+    """An empty catalogue of this test's own in PostgreSQL."""
+    address = postgresql.new_database(_empty_database)
+    yield address
+    postgresql.drop_database(address)
+
+
+@pytest.fixture(params=DATABASES)
+def each_new_catalogue(
+    request: pytest.FixtureRequest, tmp_path: Path, _empty_file: Path
+) -> Iterator[Callable[[], CatalogueAddress]]:
+    """A maker of empty catalogues, in each database in turn."""
+    if request.param == "sqlite":
+        made = iter(range(1000))
+
+        def new_file() -> Path:
+            return Path(shutil.copy(_empty_file, tmp_path / f"catalogue-{next(made)}.sqlite"))
+
+        yield new_file
+        return
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    template: str = request.getfixturevalue("_empty_database")
+    addresses = []
+
+    def new_database() -> CatalogueAddress:
+        addresses.append(server.new_database(template))
+        return addresses[-1]
+
+    yield new_database
+    for address in addresses:
+        server.drop_database(address)
+
+
+@pytest.fixture
+def each_catalogue(each_new_catalogue: Callable[[], CatalogueAddress]) -> CatalogueAddress:
+    """An empty catalogue of this test's own, in each database in turn."""
+    return each_new_catalogue()
+
+
+@pytest.fixture(scope="session", params=DATABASES)
+def each_sample(request: pytest.FixtureRequest) -> CatalogueAddress:
+    """A catalogue of the bundled sample, in each database in turn, for tests that only read it."""
+    if request.param == "sqlite":
+        file: Path = request.getfixturevalue("sample_file")
+        return file
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    address = server.new_database(request.getfixturevalue("_empty_database"))
+    _read_sample(address)
+    return address
+
+
+@pytest.fixture
+def catalogue_address(catalogue_file: Path) -> CatalogueAddress:
+    """Where the catalogue of a test is: a file. Folders whose tests run on each database say so in their ``conftest``."""
+    return catalogue_file
 
 
 @pytest.fixture
@@ -67,9 +153,9 @@ def catalogue_file(tmp_path: Path, _empty_file: Path) -> Path:
 
 
 @pytest.fixture
-def opened(catalogue_file: Path) -> Iterator[OpenCatalogue]:
-    """That catalogue, open for writing."""
-    with OpenCatalogue(catalogue_file) as catalogue:
+def opened(catalogue_address: CatalogueAddress) -> Iterator[OpenCatalogue]:
+    """An empty catalogue of this test's own, open for writing."""
+    with OpenCatalogue(catalogue_address) as catalogue:
         yield catalogue
 
 

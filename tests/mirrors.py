@@ -127,3 +127,32 @@ def write_v2(folder: Path, document: bytes) -> Path:
     """Write an index in layout v2, with its hash beside it; returns the index."""
     write(folder, "build_cache/index.json.hash", hashlib.sha256(document).hexdigest().encode())
     return write(folder, "build_cache/index.json", document)
+
+
+def spec_manifest(size: int, *, signed: bool = False, **changes: object) -> bytes:
+    """Make the manifest of a binary whose archive has ``size`` bytes; changes are of the entry of the archive."""
+    archive = {
+        "contentLength": size,
+        "mediaType": "application/vnd.spack.install.v2.tar+gzip",
+        "compression": "gzip",
+        "checksumAlgorithm": "sha256",
+        "checksum": hashlib.sha256(b"%d" % size).hexdigest(),
+    }
+    document = {
+        **archive,
+        "contentLength": 959,
+        "mediaType": "application/vnd.spack.spec.v5+json",
+        "checksum": hashlib.sha256(b"spec").hexdigest(),
+    }
+    text = json.dumps({"version": 3, "data": [{**archive, **changes}, document]}, indent=0).encode()
+    if not signed:
+        return text
+    return (
+        b"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n"
+        + text
+        + b"\n-----BEGIN PGP SIGNATURE-----\n\niQIz\n-----END PGP SIGNATURE-----\n"
+    )
+
+
+def spec_manifest_place(one: Node) -> str:
+    return f"v3/manifests/spec/{one['name']}/{one['name']}-{one['version']}-{one['hash']}.spec.manifest.json"

@@ -18,15 +18,32 @@ from cachescope.settings import Settings, read_settings
 if TYPE_CHECKING:
     from litestar import Litestar
 
+    from cachescope.catalogue.address import CatalogueAddress
     from cachescope.catalogue.engine import Catalogue
     from cachescope.catalogue.reader import Reader
-    from cachescope.jobs.progress import SyncProgress
+    from cachescope.jobs.fetching import RefreshOptions
+    from cachescope.jobs.freshness import FreshnessCheck
+    from cachescope.jobs.progress import SizesProgress, SyncProgress
     from cachescope.jobs.published_pages import PageReader
     from cachescope.jobs.refresh import Refresher
+    from cachescope.jobs.side_by_side import SideBySide
+    from cachescope.jobs.sizes import SizeReader
     from cachescope.transport.http_client import HttpClient
+    from cachescope.transport.options import TransportOptions
     from cachescope.transport.source import ByteSource
 
-__all__ = ["Writing", "database_path", "now", "parse_url", "reading", "settings", "web_app", "writing"]
+__all__ = [
+    "Writing",
+    "copying",
+    "database_address",
+    "freshness",
+    "now",
+    "parse_url",
+    "reading",
+    "settings",
+    "web_app",
+    "writing",
+]
 
 _LOG = logging.getLogger("cachescope")
 
@@ -48,10 +65,12 @@ def settings(given: Mapping[str, Any]) -> Settings:
     return read_settings(file, os.environ, given)
 
 
-def database_path(chosen: Settings) -> Path:
-    """Return the file of the catalogue."""
+def database_address(chosen: Settings) -> "CatalogueAddress":
+    """Return where the catalogue is kept. Raises ``UserInputError``."""
     if chosen.db:
-        return Path(chosen.db).expanduser()
+        from cachescope.catalogue.address import parse_catalogue_address
+
+        return parse_catalogue_address(chosen.db)
     import platformdirs
 
     return Path(platformdirs.user_data_dir("cachescope")) / "catalogue.sqlite"
@@ -71,11 +90,25 @@ def reading(chosen: Settings, *, make: bool = False) -> "Iterator[tuple[Catalogu
     from cachescope.catalogue.engine import open_for_reading, open_for_writing
     from cachescope.catalogue.reader import Reader
 
-    path = database_path(chosen)
-    if make and not path.exists():
-        open_for_writing(path, busy_timeout=chosen.busy_timeout).close()
-    with open_for_reading(path, busy_timeout=chosen.busy_timeout) as catalogue:
+    address = database_address(chosen)
+    if make and not (isinstance(address, Path) and address.exists()):
+        open_for_writing(address, busy_timeout=chosen.busy_timeout).close()
+    with open_for_reading(address, busy_timeout=chosen.busy_timeout) as catalogue:
         yield catalogue, Reader(catalogue)
+
+
+@contextmanager
+def copying(chosen: Settings, source: str, target: str) -> "Iterator[tuple[Catalogue, Catalogue]]":
+    """Open one catalogue for reading and another one for writing, which is made if need be."""
+    from cachescope.catalogue.address import parse_catalogue_address
+    from cachescope.catalogue.engine import open_for_reading, open_for_writing
+
+    addresses = parse_catalogue_address(source), parse_catalogue_address(target)
+    with (
+        open_for_reading(addresses[0], busy_timeout=chosen.busy_timeout) as from_,
+        open_for_writing(addresses[1], busy_timeout=chosen.busy_timeout) as to,
+    ):
+        yield from_, to
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +123,35 @@ class Writing:
         self, progress: "SyncProgress", *, probe: bool, strict: bool, allow_empty: bool
     ) -> "Refresher":
         """Make the job that reads mirrors."""
-        from cachescope.jobs.refresh import Refresher, RefreshOptions
+        from cachescope.jobs.refresh import Refresher
 
-        options = RefreshOptions(
-            probe=probe,
-            probe_after=timedelta(days=self.settings.probe_after_days),
-            strict=strict,
-            allow_empty=allow_empty,
-            max_unpacked_bytes=self.settings.max_unpacked_bytes,
-            temporary_folder=_folder(self.settings),
-        )
+        options = _refresh_options(self.settings, probe=probe, strict=strict, allow_empty=allow_empty)
         return Refresher(
+            self.catalogue, open_source=self.open_source, now=now, options=options, progress=progress
+        )
+
+    def side_by_side(self, refresher: "Refresher") -> "SideBySide":
+        """Make the job that reads many mirrors at a time."""
+        from cachescope.jobs.side_by_side import SideBySide
+
+        return SideBySide(
+            refresher,
+            mirrors_at_once=self.settings.mirrors_at_once,
+            connections_per_host=self.settings.connections_per_host,
+            hosts_at_once=self.settings.hosts_at_once,
+        )
+
+    def size_reader(self, progress: "SizesProgress", *, again: bool) -> "SizeReader":
+        """Make the job that reads how large binaries are."""
+        from cachescope.jobs.sizes import SizeReader, SizesOptions
+
+        options = SizesOptions(
+            again=again,
+            retry_after=timedelta(days=self.settings.sizes_retry_days),
+            connections_per_host=self.settings.connections_per_host,
+            hosts_at_once=self.settings.hosts_at_once,
+        )
+        return SizeReader(
             self.catalogue, open_source=self.open_source, now=now, options=options, progress=progress
         )
 
@@ -116,45 +167,86 @@ class Writing:
 @contextmanager
 def writing(chosen: Settings) -> Iterator[Writing]:
     """Open the catalogue for writing, making it if need be, and the connections to mirrors."""
-    from urllib.request import getproxies
-
     from cachescope.catalogue.engine import open_for_writing
-    from cachescope.transport.file_source import FileSource
-    from cachescope.transport.options import TransportOptions
 
-    options = TransportOptions(
-        connect_timeout=chosen.connect_timeout,
-        read_timeout=chosen.read_timeout,
-        retries=chosen.retries,
-        backoff=chosen.backoff,
-        longest_wait=chosen.longest_wait,
+    with (
+        open_for_writing(database_address(chosen), busy_timeout=chosen.busy_timeout) as catalogue,
+        _sources(chosen) as open_source,
+    ):
+        yield Writing(catalogue, open_source, chosen)
+
+
+@contextmanager
+def freshness(
+    chosen: Settings, progress: "SyncProgress", *, strict: bool, allow_empty: bool
+) -> "Iterator[FreshnessCheck | None]":
+    """Give the job that asks one mirror whether it changed, before anything heavy is loaded; None if there is no file."""
+    from cachescope.catalogue.freshness_file import FreshnessFile
+    from cachescope.jobs.freshness import FreshnessCheck
+
+    address = database_address(chosen)
+    if not isinstance(address, Path):
+        yield None
+        return
+    options = _refresh_options(chosen, probe=False, strict=strict, allow_empty=allow_empty)
+    with _sources(chosen) as open_source:
+        yield FreshnessCheck(
+            FreshnessFile(address), open_source=open_source, now=now, options=options, progress=progress
+        )
+
+
+def _refresh_options(chosen: Settings, *, probe: bool, strict: bool, allow_empty: bool) -> "RefreshOptions":
+    from cachescope.jobs.fetching import RefreshOptions
+
+    return RefreshOptions(
+        probe=probe,
+        probe_after=timedelta(days=chosen.probe_after_days),
+        strict=strict,
+        allow_empty=allow_empty,
         max_unpacked_bytes=chosen.max_unpacked_bytes,
-        max_redirects=chosen.max_redirects,
-        ca_file=Path(chosen.ca_file).expanduser() if chosen.ca_file else None,
-        user_agent=f"cachescope/{__version__}",
-        proxies=getproxies(),
         temporary_folder=_folder(chosen),
     )
-    with (
-        open_for_writing(database_path(chosen), busy_timeout=chosen.busy_timeout) as catalogue,
-        ExitStack() as closing,
-    ):
+
+
+@contextmanager
+def _sources(chosen: Settings) -> "Iterator[Callable[[MirrorUrl], ByteSource]]":
+    """Give what opens mirrors, and close the connections at the end."""
+    from cachescope.transport.file_source import FileSource
+
+    with ExitStack() as closing:
 
         @cache
-        def client() -> "HttpClient":
-            from cachescope.transport.opening import HttpClient
+        def client() -> "tuple[TransportOptions, HttpClient]":
+            from urllib.request import getproxies
 
-            return closing.enter_context(HttpClient(options))
+            from cachescope.transport.opening import HttpClient
+            from cachescope.transport.options import TransportOptions
+
+            options = TransportOptions(
+                connect_timeout=chosen.connect_timeout,
+                read_timeout=chosen.read_timeout,
+                retries=chosen.retries,
+                backoff=chosen.backoff,
+                longest_wait=chosen.longest_wait,
+                max_unpacked_bytes=chosen.max_unpacked_bytes,
+                max_redirects=chosen.max_redirects,
+                connections_per_host=chosen.connections_per_host,
+                ca_file=Path(chosen.ca_file).expanduser() if chosen.ca_file else None,
+                user_agent=f"cachescope/{__version__}",
+                proxies=getproxies(),
+                temporary_folder=_folder(chosen),
+            )
+            return options, closing.enter_context(HttpClient(options))
 
         def open_source(url: MirrorUrl) -> "ByteSource":
             if url.scheme == "file":
-                return FileSource(url.path, limit=options.max_unpacked_bytes)
+                return FileSource(url.path, limit=chosen.max_unpacked_bytes)
             # The HTTP library takes longer to import than a local mirror to read.
             from cachescope.transport.opening import open_source
 
-            return open_source(url, options, client())
+            return open_source(url, *client())
 
-        yield Writing(catalogue, open_source, chosen)
+        yield open_source
 
 
 def _folder(chosen: Settings) -> Path | None:

@@ -27,7 +27,9 @@ def _row(default: Any, text: str, *, unit: str = "", least: float = 0, most: flo
 class Settings:
     """All settings with their values."""
 
-    db: str = _row("", "file of the catalogue; empty for the user's data folder")
+    db: str = _row(
+        "", "file of the catalogue, or postgresql+psycopg://USER@HOST/NAME; empty for the user's data folder"
+    )
     busy_timeout: float = _row(
         30.0, "how long to wait for another process that writes the catalogue", unit="s"
     )
@@ -44,12 +46,30 @@ class Settings:
         4 * 1024**3, "largest document that is read, after decompression", unit="bytes"
     )
     max_redirects: int = _row(10, "how many redirects are followed for one document")
+    connections_per_host: int = _row(
+        8, "how many questions are asked of one host at a time", least=1, most=256
+    )
+    mirrors_at_once: int = _row(
+        4,
+        "how many mirrors a sync reads at a time; each holds its index until it is written",
+        least=1,
+        most=64,
+    )
+    hosts_at_once: int = _row(4, "how many hosts are asked at a time", least=1, most=64)
+    sizes_retry_days: float = _row(
+        7.0, "when to ask again for the size of a binary that its mirror did not state", unit="days"
+    )
     ca_file: str = _row("", "PEM file of further certificate authorities to trust")
     temporary_folder: str = _row(
         "", "where large documents are held while they are read; empty for the system's choice"
     )
     probe_after_days: float = _row(
         7.0, "when to ask again for layouts that a mirror did not have", unit="days"
+    )
+    history_days: float = _row(
+        0.0,
+        "how long what is gone from a mirror is remembered: 'db vacuum' removes older; 0 for ever",
+        unit="days",
     )
     public_addresses: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({"s3://spack-binaries/": "https://binaries.spack.io/"}),

@@ -177,6 +177,26 @@ def test_given_nodes_come_first_and_unaltered(records: Installs, tmp_path: Path)
     assert {node["hash"] for node in given} == set(list(made)[:50])
 
 
+def test_no_hash_stands_in_a_mirror_twice(tmp_path: Path) -> None:
+    # More than one round through all pairs of system and target of the bundled sample, which is of two systems itself.
+    manifest = generate(tmp_path, "--records", "30000")
+    assert len(installs(tmp_path, manifest)) == 30000
+
+
+@pytest.mark.parametrize(("asked", "written"), [("25", 25), ("1000", None)])
+def test_manifests_are_written_for_present_records_alone(
+    tmp_path: Path, asked: str, written: int | None
+) -> None:
+    made = installs(tmp_path, generate(tmp_path, "--records", "200", "--manifests", asked))
+    present = {digest: record["spec"] for digest, record in made.items() if record["in_buildcache"]}
+    files = list(tmp_path.glob("v3/manifests/spec/*/*.spec.manifest.json"))
+    assert len(files) == (written or len(present))
+    for file in files:
+        node = present[file.name.removesuffix(".spec.manifest.json")[-32:]]
+        assert file.parent.name == node["name"]
+        assert json.loads(file.read_bytes())["version"] == 3
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

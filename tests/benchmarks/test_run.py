@@ -10,7 +10,8 @@ import pytest
 RUN = Path(__file__).resolve().parent.parent.parent / "benchmarks" / "run.py"
 PROSE = "# Figures\n\nProse before.\n\n"
 OTHER = "<!-- bench:search -->\nanother table\n<!-- /bench -->\n"
-SMALL = ("--peers-only", "--records", "300", "--runs", "1")
+NO_PEERS = ("--peers-python", "/nowhere/python")
+SMALL = ("--peers-only", "--records", "300", "--runs", "1", *NO_PEERS)
 
 
 def run(*options: str | Path, **environment: str) -> subprocess.CompletedProcess[bytes]:
@@ -28,13 +29,14 @@ def test_table_replaces_its_own_block_alone(tmp_path: Path) -> None:
     )
     assert run(*SMALL, "--data", tmp_path / "data", "--report", report).returncode == 0
     text = report.read_text(encoding="utf-8")
-    assert text.startswith(f"{PROSE}<!-- bench:sync -->\n300 records made from the bundled sample, ")
+    assert text.startswith(f"{PROSE}<!-- bench:sync -->\n300 records with ")
     assert text.endswith(f"\n<!-- /bench -->\n\n{OTHER}")
     assert "old figures" not in text
     assert [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| ")] == [
         "| process",
         "| `json.loads` of the same bytes",
         "| the same, garbage collector off",
+        "| `sqlite3` inserting as many rows",
         "| straightforward draft",
         "| the draft, garbage collector off",
     ]
@@ -52,9 +54,10 @@ def test_new_report_has_prose_and_the_table(tmp_path: Path) -> None:
     ("options", "environment", "problem"),
     [
         (("--runs", "0"), {}, "1 or more"),
+        (("--sizes", "10,0"), {}, "1 or more"),
         ((), {"SPACK_ROOT": "/nowhere"}, "/nowhere holds no bin/spack"),
     ],
-    ids=["no runs", "no Spack"],
+    ids=["no runs", "no size", "no Spack"],
 )
 def test_bad_request_is_refused_before_anything_runs(
     tmp_path: Path, options: tuple[str, ...], environment: dict[str, str], problem: str
@@ -63,3 +66,11 @@ def test_bad_request_is_refused_before_anything_runs(
     assert answer.returncode == 2
     assert problem in answer.stderr.decode()
     assert not (tmp_path / "data").exists()
+
+
+def test_table_says_which_peers_were_not_measured(tmp_path: Path) -> None:
+    answer = run(*SMALL, "--data", tmp_path / "data", "--no-report")
+    assert (
+        b"Not measured: orjson (there is no .venv-bench; 'make bench' makes it); Spack (SPACK_ROOT is not set)."
+        in answer.stdout
+    )

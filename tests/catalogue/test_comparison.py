@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import event, select
 
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.comparison import compare_specs
 from cachescope.catalogue.engine import open_for_reading
 from cachescope.catalogue.look_alikes import distinguish
@@ -377,8 +378,8 @@ def test_endless_dag_is_left_incomplete(opened: OpenCatalogue, tmp_path: Path) -
 # -- published pages --------------------------------------------------------------------------------------------------
 
 
-def test_spec_of_a_page_is_compared_in_what_pages_say(sample_file: Path) -> None:
-    catalogue = open_for_reading(sample_file, busy_timeout=1)
+def test_spec_of_a_page_is_compared_in_what_pages_say(each_sample: CatalogueAddress) -> None:
+    catalogue = open_for_reading(each_sample, busy_timeout=1)
     try:
         with catalogue.reading() as connection:
             pages = list(connection.execute(select(t.spec.c.id).where(t.spec.c.knowledge == 1)).scalars())
@@ -412,9 +413,9 @@ def _pairs(nodes: Sequence[Cause] | Sequence[Consequence]) -> list[tuple[DagHash
 
 
 def test_causes_of_real_specs_differ_without_their_dependencies_hashes_and_consequences_do_not(
-    sample_file: Path,
+    each_sample: CatalogueAddress,
 ) -> None:
-    catalogue = open_for_reading(sample_file, busy_timeout=1)
+    catalogue = open_for_reading(each_sample, busy_timeout=1)
     try:
         reader = Reader(catalogue)
         with catalogue.reading() as connection:
@@ -447,9 +448,9 @@ def test_causes_of_real_specs_differ_without_their_dependencies_hashes_and_conse
     ]
 
 
-def test_comparison_takes_few_statements(sample_file: Path) -> None:
+def test_comparison_takes_few_statements(each_sample: CatalogueAddress) -> None:
     asked: list[str] = []
-    catalogue = open_for_reading(sample_file, busy_timeout=1)
+    catalogue = open_for_reading(each_sample, busy_timeout=1)
     try:
         event.listen(catalogue.engine, "before_cursor_execute", lambda *values: asked.append(values[2]))
         with catalogue.reading() as connection:

@@ -2,11 +2,13 @@
 
 import random
 import shutil
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.spec_writer import Knowledge
 from cachescope.model.errors import NotInCatalogue
 from cachescope.model.identity import PackageName
@@ -72,10 +74,10 @@ def test_a_mentioned_record_that_becomes_present_closes_one_interval_and_opens_a
 
 def test_records_that_stay_cost_no_row(opened: OpenCatalogue, tmp_path: Path) -> None:
     _sync(opened, tmp_path / "m", [ZLIB, HDF5], GCC)
-    before = table_sizes(opened.file)
+    before = table_sizes(opened.address)
     opened.pass_time(days=1)
     _sync(opened, tmp_path / "m", [ZLIB, HDF5, CURL], GCC)
-    after = table_sizes(opened.file)
+    after = table_sizes(opened.address)
     grown = {name: after[name] - before[name] for name in after if after[name] != before[name]}
     # One record with one edge of a kind not met before, its name and version; its summaries in the mirror, its ref and all.
     assert grown == {
@@ -96,24 +98,24 @@ def test_a_second_read_of_the_same_records_grows_no_table_but_that_of_snapshots(
 ) -> None:
     shutil.copytree(V3, tmp_path / "m")
     opened.sync("site", tmp_path / "m")
-    before, said = table_sizes(opened.file), list(content(opened.file))
+    before, said = table_sizes(opened.address), list(content(opened.address))
     index = next(one for one in (V3 / "blobs").rglob("*") if one.is_file() and one.stat().st_size > 100_000)
     mirrors.write_v3(tmp_path / "m", index.read_bytes() + b"\n")
     (outcome,) = opened.sync("site", tmp_path / "m")
     assert (outcome.attempt.outcome, outcome.added) == ("updated", 0)
-    after = table_sizes(opened.file)
+    after = table_sizes(opened.address)
     assert after == {**before, "snapshot": before["snapshot"] + 1}
-    assert list(content(opened.file)) == said
+    assert list(content(opened.address)) == said
 
 
 def test_an_unchanged_mirror_costs_no_row_at_all(opened: OpenCatalogue) -> None:
     opened.sync("site", V3)
-    before = table_sizes(opened.file)
+    before = table_sizes(opened.address)
     opened.pass_time(days=1)
     (outcome,) = opened.sync_again("site")
     assert outcome.attempt.outcome == "unchanged"
     assert (outcome.counts.present, outcome.counts.mentioned) == (90, 17)
-    assert table_sizes(opened.file) == before
+    assert table_sizes(opened.address) == before
 
 
 def test_the_same_spec_in_two_mirrors_stands_once_with_two_places(
@@ -122,9 +124,9 @@ def test_the_same_spec_in_two_mirrors_stands_once_with_two_places(
     for name in ("one", "two"):
         mirrors.write_v3(tmp_path / name, mirrors.index(mirrors.installs([ZLIB, HDF5], [GCC])))
     opened.sync("here/one", tmp_path / "one")
-    before = table_sizes(opened.file)
+    before = table_sizes(opened.address)
     opened.sync("here/two", tmp_path / "two")
-    after = table_sizes(opened.file)
+    after = table_sizes(opened.address)
     assert [after[name] - before[name] for name in ("spec", "spec_record", "edge", "presence")] == [
         0,
         0,
@@ -142,7 +144,7 @@ def test_a_mirror_that_is_removed_takes_its_presence_and_summaries_along(
     mirrors.write_v3(tmp_path / "one", mirrors.index(mirrors.installs([ZLIB], [GCC])))
     mirrors.write_v3(tmp_path / "two", mirrors.index(mirrors.installs([ZLIB, CURL], [GCC])))
     opened.sync("here/one", tmp_path / "one")
-    alone = list(content(opened.file))
+    alone = list(content(opened.address))
     opened.sync("here/two", tmp_path / "two")
     opened.remove("here/two")
     assert opened.found("zlib") == [ZLIB["hash"]]
@@ -151,7 +153,7 @@ def test_a_mirror_that_is_removed_takes_its_presence_and_summaries_along(
         opened.reader.package(PackageName("curl"), ref=None, stack=None)
     assert [str(one) for one in opened.reader.mirror_names()] == ["here/one"]
     # Specs keep their row: they are facts for ever. All that speaks of mirrors is as it was.
-    left = [one for one in content(opened.file) if CURL["hash"] not in one]
+    left = [one for one in content(opened.address) if CURL["hash"] not in one]
     assert left == alone
 
 
@@ -217,19 +219,20 @@ def _first_hash(page: Path) -> str:
     return page.read_text().split('"hash": "')[1][:32]
 
 
-def test_the_order_of_records_does_not_matter(tmp_path: Path, catalogue_file: Path) -> None:
+def test_the_order_of_records_does_not_matter(
+    tmp_path: Path, each_new_catalogue: Callable[[], CatalogueAddress]
+) -> None:
     index = next(one for one in (V3 / "blobs").rglob("*") if one.is_file() and one.stat().st_size > 100_000)
     records = list(mirrors.read_installs(index.read_bytes()).items())
     told = []
     for seed in (0, 1, 2):
         if seed:
             random.Random(seed).shuffle(records)  # noqa: S311 - the same order on every run
-        file = tmp_path / f"{seed}.sqlite"
-        shutil.copy(catalogue_file, file)
+        address = each_new_catalogue()
         mirrors.write_v3(tmp_path / str(seed), mirrors.index(dict(records)))
-        with OpenCatalogue(file) as opened:
+        with OpenCatalogue(address) as opened:
             opened.sync("site", tmp_path / str(seed))
-        told.append(list(content(file)))
+        told.append(list(content(address)))
     assert told[0] == told[1] == told[2]
 
 

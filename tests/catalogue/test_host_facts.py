@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import event, select
 
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.engine import Catalogue, open_for_reading
 from cachescope.catalogue.host_facts import LibcNode, libc_of
 from tests import mirrors
@@ -120,9 +121,9 @@ def test_libcs_of_random_dags_are_those_of_a_plain_walk(opened: OpenCatalogue, t
     assert _libcs(opened, tmp_path, nodes) == expected
 
 
-def test_libcs_of_all_specs_take_few_statements(sample_file: Path) -> None:
+def test_libcs_of_all_specs_take_few_statements(each_sample: CatalogueAddress) -> None:
     asked: list[str] = []
-    catalogue: Catalogue = open_for_reading(sample_file, busy_timeout=1)
+    catalogue: Catalogue = open_for_reading(each_sample, busy_timeout=1)
     try:
         event.listen(catalogue.engine, "before_cursor_execute", lambda *values: asked.append(values[2]))
         with catalogue.reading() as connection:

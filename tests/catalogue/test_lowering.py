@@ -1,13 +1,13 @@
 """A query as SQL has the answer of the reference, on catalogues that are drawn at random."""
 
-from pathlib import Path
+from collections.abc import Callable
 from random import Random
-from shutil import copy
 
 import pytest
 from sqlalchemy import Connection, select
 
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.engine import open_for_writing
 from cachescope.catalogue.lowering import lower
 from cachescope.catalogue.scope import Scope, current_presence
@@ -21,6 +21,7 @@ from cachescope.query.universe import Universe
 from tests.query.generated import concrete, edge_to, random_specs, write_specs
 from tests.query.generated_queries import QueryWriter
 
+NewCatalogue = Callable[[], CatalogueAddress]
 SEED = 3
 
 
@@ -45,12 +46,12 @@ def drawn_query(writer: QueryWriter) -> tuple[str, SpecQuery]:
             continue
 
 
-def differences(file: Path, random: Random, queries: int) -> tuple[list[str], int]:
+def differences(address: CatalogueAddress, random: Random, queries: int) -> tuple[list[str], int]:
     """Draw a catalogue and queries; return the queries whose answers differ, and how many queries matched something."""
     specs = random_specs(random)
     universe, writer = Universe.of(specs), QueryWriter(random, specs)
     found, matched = [], 0
-    with open_for_writing(file, busy_timeout=1) as catalogue:
+    with open_for_writing(address, busy_timeout=1) as catalogue:
         write_specs(catalogue, specs)
         with catalogue.reading() as connection:
             for _ in range(queries):
@@ -65,30 +66,26 @@ def differences(file: Path, random: Random, queries: int) -> tuple[list[str], in
     return found, matched
 
 
-def compare(folder: Path, empty: Path, seeds: range, queries: int) -> None:
+def compare(new_catalogue: NewCatalogue, seeds: range, queries: int) -> None:
     matched = 0
     for seed in seeds:
-        file = folder / f"{seed}.sqlite"
-        copy(empty, file)
-        found, some = differences(file, Random(f"{SEED}/{seed}"), queries)  # noqa: S311 - test data
+        found, some = differences(new_catalogue(), Random(f"{SEED}/{seed}"), queries)  # noqa: S311 - test data
         assert found == [], f"catalogue {seed}"
         matched += some
-        for one in folder.glob(f"{seed}.sqlite*"):
-            one.unlink()
     assert matched > len(seeds) * queries / 4, "too few of the drawn queries match anything"
 
 
 @pytest.mark.parametrize("part", range(8))
-def test_sql_has_the_answer_of_the_reference(tmp_path: Path, catalogue_file: Path, part: int) -> None:
-    compare(tmp_path, catalogue_file, range(part * 5, part * 5 + 5), queries=50)
+def test_sql_has_the_answer_of_the_reference(each_new_catalogue: NewCatalogue, part: int) -> None:
+    compare(each_new_catalogue, range(part * 5, part * 5 + 5), queries=50)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("part", range(20))
 def test_sql_has_the_answer_of_the_reference_in_long_runs(
-    tmp_path: Path, catalogue_file: Path, part: int
+    each_new_catalogue: NewCatalogue, part: int
 ) -> None:
-    compare(tmp_path, catalogue_file, range(1000 + part * 50, 1050 + part * 50), queries=100)
+    compare(each_new_catalogue, range(1000 + part * 50, 1050 + part * 50), queries=100)
 
 
 # -- one example of each kind of answer ---------------------------------------------------------------------------------
@@ -113,9 +110,9 @@ SPECS = (GCC, OTHER_GCC, ZLIB, APP)
 
 
 def names_found(
-    catalogue_file: Path, text: str, specs: tuple[ConcreteSpec, ...] = SPECS
+    catalogue_address: CatalogueAddress, text: str, specs: tuple[ConcreteSpec, ...] = SPECS
 ) -> tuple[set[str], bool]:
-    with open_for_writing(catalogue_file, busy_timeout=1) as catalogue:
+    with open_for_writing(catalogue_address, busy_timeout=1) as catalogue:
         write_specs(catalogue, specs)
         with catalogue.reading() as connection:
             found, unsure = answer(connection, parse_query(text))
@@ -143,18 +140,20 @@ def names_found(
         ("zlib-api", {"zlib"}),
     ],
 )
-def test_sql_answers_exactly(catalogue_file: Path, text: str, names: set[str]) -> None:
-    assert names_found(catalogue_file, text) == (names, True)
+def test_sql_answers_exactly(catalogue_address: CatalogueAddress, text: str, names: set[str]) -> None:
+    assert names_found(catalogue_address, text) == (names, True)
 
 
-def test_sql_says_when_it_lets_too_many_through(catalogue_file: Path) -> None:
+def test_sql_says_when_it_lets_too_many_through(catalogue_address: CatalogueAddress) -> None:
     """Which of two gcc nodes Spack looks at first is for the reference to say, where they differ."""
     other = concrete("gcc", "12.2.0", dag_hash="h" * 32, edges=[edge_to(ZLIB, Deptype.BUILD)])
     app = concrete("app", edges=[edge_to(other, Deptype.LINK), edge_to(GCC, Deptype.BUILD)])
     specs = (GCC, ZLIB, other, app)
-    assert names_found(catalogue_file, "app ^gcc %zlib", specs) == ({"app"}, False)
+    assert names_found(catalogue_address, "app ^gcc %zlib", specs) == ({"app"}, False)
 
 
-def test_sql_is_sure_of_an_edge_behind_another_where_one_node_has_that_name(catalogue_file: Path) -> None:
-    assert names_found(catalogue_file, "app ^zlib %gcc@13") == ({"app"}, True)
-    assert names_found(catalogue_file, "^zlib %gcc@12") == (set(), True)
+def test_sql_is_sure_of_an_edge_behind_another_where_one_node_has_that_name(
+    catalogue_address: CatalogueAddress,
+) -> None:
+    assert names_found(catalogue_address, "app ^zlib %gcc@13") == ({"app"}, True)
+    assert names_found(catalogue_address, "^zlib %gcc@12") == (set(), True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.engine import Catalogue, open_for_reading
 from cachescope.catalogue.originals import RecordReader
 from cachescope.catalogue.reader import Reader
@@ -24,8 +25,8 @@ def _expected(file: str) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def reader(sample_file: Path) -> Any:
-    with open_for_reading(sample_file, busy_timeout=1) as catalogue:
+def reader(each_sample: CatalogueAddress) -> Any:
+    with open_for_reading(each_sample, busy_timeout=1) as catalogue:
         yield Reader(catalogue)
 
 
@@ -121,7 +122,7 @@ def test_every_record_has_the_dependents_that_name_it(
     assert found == dependents
 
 
-def test_edges_stand_in_the_order_of_the_record(sample_file: Path) -> None:
+def test_edges_stand_in_the_order_of_the_record(each_sample: CatalogueAddress) -> None:
     expected = {
         (one["hash"], place): edge["child_hash"]
         for file in CACHES
@@ -129,20 +130,20 @@ def test_edges_stand_in_the_order_of_the_record(sample_file: Path) -> None:
         for place, edge in enumerate(one["edges"])
     }
     found = rows(
-        sample_file,
+        each_sample,
         "SELECT parent.hash, position, child.hash FROM edge "
         "JOIN spec AS parent ON parent.id = parent_id JOIN spec AS child ON child.id = child_id",
     )
     assert {(parent, place): child for parent, place, child in found} == expected
 
 
-def test_the_original_record_is_kept_byte_for_byte(sample_file: Path) -> None:
+def test_the_original_record_is_kept_byte_for_byte(each_sample: CatalogueAddress) -> None:
     documents = [*(V3 / "blobs").rglob("*"), V2 / "build_cache" / "index.json"]
     indexes = b"".join(one.read_bytes() for one in documents if one.is_file() and one.stat().st_size > 50_000)
     wanted = {dag_hash for file in CACHES for dag_hash in _expected(file)}
-    keys = {key: one for key, one in rows(sample_file, "SELECT id, hash FROM spec") if one in wanted}
+    keys = {key: one for key, one in rows(each_sample, "SELECT id, hash FROM spec") if one in wanted}
     with (
-        open_for_reading(sample_file, busy_timeout=1) as opened,
+        open_for_reading(each_sample, busy_timeout=1) as opened,
         opened.reading() as connection,
     ):
         originals = RecordReader(connection).read(list(keys))

@@ -9,7 +9,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 import cachescope.catalogue.migrations
-from cachescope.catalogue.engine import REVISIONS, open_for_writing
+from cachescope.catalogue.engine import open_for_writing
+from cachescope.catalogue.revisions import REVISIONS
 from cachescope.catalogue.schema import metadata
 from tests.catalogues import Rows, rows
 

@@ -129,7 +129,8 @@ def _counts_of_sources(opened: OpenCatalogue) -> list[tuple[Any, ...]]:
 def _recounted_sources(opened: OpenCatalogue) -> list[tuple[Any, ...]]:
     return opened.rows(
         """
-        SELECT source.id, ifnull(sum(state = 2), 0), ifnull(sum(state = 0), 0), ifnull(sum(state = 1), 0)
+        SELECT source.id, count(CASE state WHEN 2 THEN 1 END), count(CASE state WHEN 0 THEN 1 END),
+               count(CASE state WHEN 1 THEN 1 END)
         FROM source LEFT JOIN presence ON source_id = source.id AND until IS NULL GROUP BY source.id ORDER BY 1
         """
     )

@@ -26,11 +26,11 @@ UNUSABLE = 6
 
 
 @pytest.fixture
-def synced(opened: OpenCatalogue) -> Path:
+def synced(catalogue_file: Path) -> Path:
     """A catalogue that has something to lose."""
-    opened.sync("crafted/signed", V3)
-    opened.catalogue.close()
-    return opened.file
+    with OpenCatalogue(catalogue_file) as opened:
+        opened.sync("crafted/signed", V3)
+    return catalogue_file
 
 
 def _text(file: Path) -> None:
@@ -244,6 +244,28 @@ def test_a_full_disk_loses_nothing(
     monkeypatch.setenv("CACHESCOPE_DB", str(file))
     assert len(CommandLine().well("search", "cr-zlib", "--json").json["specs"]) > 0
     assert rows(file, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_file_that_a_killed_process_left_half_written_is_read_as_it_was_before(
+    synced: Path, tmp_path: Path
+) -> None:
+    """A catalogue that is being made is not in WAL mode yet: a reader alone may not undo what its journal says."""
+    left = tmp_path / "left.sqlite"
+    with closing(sqlite3.connect(synced)) as source, closing(sqlite3.connect(left)) as target:
+        source.backup(target)
+    expected = list(rows(left, "SELECT hash FROM spec ORDER BY hash"))
+    killed = tmp_path / "killed.sqlite"
+    with closing(sqlite3.connect(left, isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode = DELETE").fetchone()
+        writer.execute("PRAGMA cache_size = 1")
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("UPDATE spec SET hash = 'x' || id")
+        for suffix in ("", "-journal"):
+            shutil.copy(f"{left}{suffix}", f"{killed}{suffix}")
+        writer.execute("ROLLBACK")
+    with open_for_reading(killed, busy_timeout=1) as catalogue, catalogue.reading() as connection:
+        found = connection.exec_driver_sql("SELECT hash FROM spec ORDER BY hash").all()
+    assert [tuple(row) for row in found] == expected
 
 
 def test_a_folder_that_cannot_be_made_is_told(run: CommandLine, tmp_path: Path) -> None:

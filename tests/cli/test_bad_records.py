@@ -28,6 +28,14 @@ RECORDS: dict[str, tuple[bytes, str, str]] = {
         mirrors.index({**mirrors.installs([_GOOD]), _OTHER["hash"]: {"spec": {"name": "other", "arch": {}}}}),
         *("the node has no version", f"database.installs[{_OTHER['hash']}].spec"),
     ),
+    "NUL in a version": (
+        mirrors.index(mirrors.installs([_GOOD, mirrors.node("other", "1.0\0")])),
+        *("a text holds a NUL", "].spec"),
+    ),
+    "NUL in a variant": (
+        mirrors.index(mirrors.installs([_GOOD, mirrors.node("other", variants={"odd": "a\0b"})])),
+        *("a text holds a NUL", "].spec"),
+    ),
     "invalid UTF-8": (
         mirrors.index(mirrors.installs([_GOOD, _OTHER])).replace(b'"name":"other"', b'"name":"\xff"'),
         *("not valid UTF-8", f"database.installs[{_OTHER['hash']}].spec"),

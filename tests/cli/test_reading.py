@@ -105,7 +105,8 @@ def test_show_tells_everything_of_one_binary(run_on_sample: CommandLine) -> None
     told = run_on_sample.well("show", f"/{APP}", "--json").json
     assert list(told) == [
         *SPEC_KEYS,
-        *("presence", "namespace", "package_hash", "external", "build_spec", "format", "flags"),
+        *("size", "closure", "presence", "namespace", "package_hash", "external", "build_spec", "format"),
+        "flags",
         *("verification", "places", "dependencies_known", "dependencies", "dependents", "dependents_total"),
         *("commands", "record"),
     ]

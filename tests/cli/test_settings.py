@@ -119,10 +119,11 @@ def test_the_catalogue_is_in_the_users_data_folder_unless_it_is_set(
 ) -> None:
     monkeypatch.delenv("CACHESCOPE_DB")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    found = compose.database_path(compose.settings({}))
+    found = compose.database_address(compose.settings({}))
+    assert isinstance(found, Path)
     assert found.name == "catalogue.sqlite"
     assert found.parent.name == "cachescope"
-    assert compose.database_path(Settings(db="~/mine.sqlite")) == Path.home() / "mine.sqlite"
+    assert compose.database_address(Settings(db="~/mine.sqlite")) == Path.home() / "mine.sqlite"
 
 
 def test_the_settings_file_is_in_the_users_configuration_folder_unless_it_is_named(

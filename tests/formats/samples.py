@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from cachescope.formats.index_json import NEWEST_INDEX_VERSION, IndexDocument, open_index
+from cachescope.formats.index_json import IndexDocument, open_index
 from cachescope.formats.layouts import blob_path, index_locations, view_location
-from cachescope.formats.manifest_json import decode_manifest, index_blob
+from cachescope.formats.manifest_json import NEWEST_INDEX_VERSION, decode_manifest, index_blob
 from cachescope.model.errors import MalformedDocument, MalformedRecord
 from cachescope.model.identity import DagHash, ViewName
 from cachescope.model.spec import ConcreteSpec, compiler_text, variant_text

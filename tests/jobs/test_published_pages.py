@@ -143,11 +143,11 @@ def test_unchanged_pages_cost_no_row(opened: OpenCatalogue, tmp_path: Path) -> N
     _write(tmp_path, "zlib", _row("a", "e4s"))
     _write(tmp_path, "curl", _row("c"))
     opened.sync_folder(tmp_path)
-    before, said = table_sizes(opened.file), list(content(opened.file))
+    before, said = table_sizes(opened.address), list(content(opened.address))
     outcomes = opened.sync_folder(tmp_path)
     assert {one.attempt.outcome for one in outcomes} == {"unchanged"}
-    assert table_sizes(opened.file) == before
-    assert list(content(opened.file)) == said
+    assert table_sizes(opened.address) == before
+    assert list(content(opened.address)) == said
 
 
 def test_a_page_on_a_server_is_asked_for_conditionally(opened: OpenCatalogue, tmp_path: Path) -> None:
@@ -272,13 +272,13 @@ def test_a_page_that_speaks_of_another_ref_closes_the_former_one(
 def test_pages_that_change_places_stay_open(opened: OpenCatalogue, tmp_path: Path) -> None:
     one, other = _write(tmp_path, "zlib", _row("a", "e4s")), _write(tmp_path, "curl", _row("c"))
     opened.sync_folder(tmp_path)
-    intervals = table_sizes(opened.file)["presence"]
+    intervals = table_sizes(opened.address)["presence"]
     opened.pass_time(days=1)
     _retitle(one, "curl", _row("c"))
     _retitle(other, "zlib", _row("a", "e4s"))
     opened.sync_folder(tmp_path)
     assert opened.found() == ["a" * 32, "c" * 32]
-    assert table_sizes(opened.file)["presence"] == intervals
+    assert table_sizes(opened.address)["presence"] == intervals
     assert _scopes(opened) == [("curl", "zlib"), ("zlib", "curl")]
 
 
@@ -289,11 +289,11 @@ def test_a_page_that_is_refused_leaves_what_it_said_of_its_former_package(
     opened.sync_page(file)
     _retitle(file, "curl", _row("c", "e4s"), _row("d"))
     file.write_text(file.read_text().replace("d" * 32, "not-a-hash"))
-    before = list(content(opened.file))
+    before = list(content(opened.address))
     with _pages(opened, strict=True) as pages:
         outcomes = pages.read_folder(parse_mirror_url(str(tmp_path), cwd=tmp_path))
     assert _words(outcomes) == {"develop/root": "failed", "develop/e4s": "failed"}
-    assert list(content(opened.file)) == before
+    assert list(content(opened.address)) == before
     assert _scopes(opened) == [("zlib", "zlib")]
 
 

@@ -4,7 +4,7 @@ import signal
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -12,18 +12,21 @@ from threading import Event
 
 import pytest
 
+from cachescope.catalogue.address import CatalogueAddress
+from cachescope.catalogue.checking import check
 from cachescope.catalogue.engine import open_for_reading
 from cachescope.catalogue.reader import Reader
 from cachescope.jobs.progress import NoProgress
-from tests.catalogues import OpenCatalogue, content, rows, standing
+from tests.catalogues import OpenCatalogue, content, standing
 from tests.commands import start
 from tests.mirrors import manifest_place
+from tests.postgresql import PostgresqlServer
 from tests.servers import HANGING, MirrorServer
 
 INTERRUPTED = 130
 
 
-def _sync(db: Path, mirror: Path) -> "subprocess.Popen[bytes]":
+def _sync(db: CatalogueAddress, mirror: Path) -> "subprocess.Popen[bytes]":
     return start("sync", mirror, "--as", "site", db=db)
 
 
@@ -80,13 +83,13 @@ def test_ctrl_c_while_records_are_written_keeps_the_former_snapshot(
             raise KeyboardInterrupt
 
     opened.sync("site", states[0])
-    former = standing(opened.file)
+    former = standing(opened.address)
     with pytest.raises(KeyboardInterrupt):
         opened.sync("site", states[1], progress=Interrupting())
-    assert standing(opened.file) == former
+    assert standing(opened.address) == former
     (outcome,) = opened.sync("site", states[1])
     assert outcome.error is None
-    assert standing(opened.file) != former
+    assert standing(opened.address) != former
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.03, 0.07, 0.12, 0.2, 0.3, 0.4])
@@ -107,21 +110,30 @@ def test_ctrl_c_at_any_moment_of_a_sync_ends_with_130(
 
 
 def test_two_syncs_of_one_mirror_at_once_give_what_one_gives(
-    synced: Path, states: list[Path], tmp_path: Path
+    each_new_catalogue: Callable[[], CatalogueAddress], states: list[Path]
 ) -> None:
-    alone = tmp_path / "alone.sqlite"
-    alone.write_bytes(synced.read_bytes())
-    with _sync(alone, states[1]) as one:
-        one.communicate()
-    with _sync(synced, states[1]) as first, _sync(synced, states[1]) as second:
+    alone, shared = each_new_catalogue(), each_new_catalogue()
+    for address in (alone, shared):
+        with OpenCatalogue(address) as opened:
+            opened.sync("site", states[0])
+    with OpenCatalogue(alone) as opened:
+        opened.sync("site", states[1])
+    with _sync(shared, states[1]) as first, _sync(shared, states[1]) as second:
         ended = [running.communicate(timeout=60) for running in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], ended
-    assert rows(synced, "PRAGMA integrity_check") == [("ok",)]
-    assert list(content(synced)) == list(content(alone))
+    assert list(content(shared)) == list(content(alone))
+    with OpenCatalogue(shared) as opened:
+        assert check(opened.catalogue).findings == ()
 
 
-def test_two_first_syncs_at_once_make_one_catalogue(states: list[Path], tmp_path: Path) -> None:
-    db = tmp_path / "new.sqlite"
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_two_first_syncs_at_once_make_one_catalogue(
+    kind: str, states: list[Path], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    db: CatalogueAddress = tmp_path / "new.sqlite"
+    if kind == "postgresql":
+        server: PostgresqlServer = request.getfixturevalue("postgresql")
+        db = server.new_database()
     with _sync(db, states[0]) as first, _sync(db, states[0]) as second:
         ended = [running.communicate(timeout=60) for running in (first, second)]
     assert [first.returncode, second.returncode] == [0, 0], ended
@@ -129,13 +141,13 @@ def test_two_first_syncs_at_once_make_one_catalogue(states: list[Path], tmp_path
 
 
 def test_readers_beside_a_sync_never_wait_fail_or_see_half_a_snapshot(
-    synced: Path, states: list[Path]
+    each_synced: CatalogueAddress, states: list[Path]
 ) -> None:
     done, figures = Event(), set(_present(states))
 
     def read() -> set[tuple[int, int]]:
         seen = set()
-        with open_for_reading(synced, busy_timeout=0.5) as catalogue:
+        with open_for_reading(each_synced, busy_timeout=0.5) as catalogue:
             reader = Reader(catalogue)
             while not done.is_set():
                 (source,) = reader.sources()
@@ -150,7 +162,7 @@ def test_readers_beside_a_sync_never_wait_fail_or_see_half_a_snapshot(
         readers = [pool.submit(read) for _ in range(4)]
         try:
             for state in (states[1], states[0]):
-                with _sync(synced, state) as running:
+                with _sync(each_synced, state) as running:
                     running.communicate(timeout=60)
                 assert running.returncode == 0
         finally:

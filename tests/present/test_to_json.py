@@ -96,8 +96,8 @@ def test_packages_have_counts() -> None:
 def test_package_has_groups_with_their_differences() -> None:
     read = _read(to_json.render_package(CATALOGUE.package(PackageName("py-demo"), ref=None, stack=None)))
     assert list(read) == [
-        "name", "ref", "stack", *COUNT_KEYS, "versions", "compilers", "systems", "targets", "stacks", "groups",
-        "query", "matching", "page", "pages", "groups_total", "facets", "history",
+        "name", "ref", "stack", *COUNT_KEYS, "versions", "compilers", "systems", "targets", "stacks", "sizes",
+        "groups", "query", "matching", "page", "pages", "groups_total", "facets", "history",
     ]  # fmt: skip
     assert read["compilers"] == [{"name": "gcc@13.2.0", "specs": 6}]
     assert read["stacks"][0] == {"name": "develop/e4s", "present": 3, "unstated": 0}
@@ -117,8 +117,8 @@ def test_package_has_groups_with_their_differences() -> None:
 def test_spec_has_everything() -> None:
     read = _read(to_json.render_spec(CATALOGUE.spec(DEMO[0].hash)))
     assert list(read) == [
-        *SPEC_KEYS, "presence", "namespace", "package_hash", "external", "build_spec", "format", "flags",
-        "verification", "places", "dependencies_known", "dependencies", "dependents", "dependents_total",
+        *SPEC_KEYS, "size", "closure", "presence", "namespace", "package_hash", "external", "build_spec", "format",
+        "flags", "verification", "places", "dependencies_known", "dependencies", "dependents", "dependents_total",
         "commands", "record",
     ]  # fmt: skip
     assert read["verification"] == {"verdict": "verified", "reason": "recomputed from the record"}
@@ -130,13 +130,15 @@ def test_spec_has_everything() -> None:
         "presence": "present",
         "since": "2026-11-11T00:12:00Z",
         "until": None,
+        "archive": None,
     }
+    assert (read["size"], read["closure"]) == (None, None)
     assert read["record"]["hash"] == DEMO[0].hash
 
 
 def test_dependencies_are_the_depth_first_list() -> None:
     read = _read(to_json.render_spec(CATALOGUE.spec(DEMO[0].hash)))["dependencies"]
-    assert list(read[0]) == [*SPEC_KEYS, "deptypes", "virtuals", "depth", "repeated", "needed_at_run"]
+    assert list(read[0]) == [*SPEC_KEYS, "size", "deptypes", "virtuals", "depth", "repeated", "needed_at_run"]
     assert [(one["name"], one["depth"], one["deptypes"]) for one in read] == [
         ("gmake", 1, ["build"]),
         ("python", 1, ["build", "run"]),

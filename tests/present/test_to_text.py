@@ -19,9 +19,8 @@ from cachescope.model.results import (
     PackageList,
     SearchResult,
     SourceOutcome,
-    SyncReport,
 )
-from cachescope.present import to_text
+from cachescope.present import sync_text, to_text
 from tests.fakes import (
     DEMO,
     E4S,
@@ -109,7 +108,6 @@ def test_caches_state_age_failure_and_reason() -> None:
     ("show", "words"),
     [
         (lambda console: to_text.caches(console, [], now=NOW), "No caches yet: cachescope add NAME URL"),
-        (lambda console: to_text.sync_report(console, SyncReport(())), "No caches yet: cachescope add NAME URL"),
         (
             lambda console: to_text.packages(
                 console, PackageList(ref=None, stack=None, prefix="", total=0, packages=())
@@ -185,7 +183,7 @@ def test_first_twenty_dependents_are_shown_of_all() -> None:
     assert "and 1,184 more" in text
 
 
-def test_sync_report_is_a_line_a_source() -> None:
+def test_a_sync_is_a_line_a_source() -> None:
     outcomes = (
         SourceOutcome(
             name=SourceName(E4S),
@@ -201,15 +199,11 @@ def test_sync_report_is_a_line_a_source() -> None:
             name=SourceName(E4S), layout=None, attempt=Attempt(NOW, AttemptOutcome.FAILED, FAILED_REASON)
         ),
     )
-    lines = _piped(
-        lambda console: to_text.sync_report(console, SyncReport(outcomes, ("do this",)))
-    ).splitlines()
-    assert lines == [
+    assert [line for one in outcomes for line in sync_text.sync_lines(one)] == [
         "develop/e4s: updated: 1,204 specs present, 310 mentioned (38 new, 3 gone)",
         "  warning: bytes after the document",
         "  record not read: installs.abc: no name",
         f"develop/e4s: failed: {FAILED_REASON}",
-        "do this",
     ]
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from cachescope.model.archive import SizeSum
 from cachescope.model.identity import Ref, Stack
 from cachescope.model.results import DependencyDifference
 from cachescope.present import urls, wording
@@ -106,3 +107,45 @@ def test_addresses(address: str, expected: str) -> None:
 )
 def test_scope_in_words(scope: Scope, words: str) -> None:
     assert scope.words == words
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (None, "not known"),
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (3051, "3.1 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (42_000_000, "42.0 MB"),
+        (1_234_000_000, "1.2 GB"),
+        (5_000_000_000_000_000, "5,000.0 TB"),
+    ],
+)
+def test_sizes_are_written_in_thousands(number: int | None, words: str) -> None:
+    assert wording.size(number) == words
+
+
+@pytest.mark.parametrize(
+    ("found", "words", "short"),
+    [
+        (SizeSum(bytes=42_800, known=14, total=14), "42.8 kB", "42.8 kB"),
+        (
+            SizeSum(bytes=3_100, known=3, total=14),
+            "3.1 kB so far: sizes of 3 of 14 known",
+            "3.1 kB (3 of 14)",
+        ),
+        (SizeSum(bytes=0, known=0, total=14), "sizes of 0 of 14 known", "not known"),
+        (
+            SizeSum(bytes=3_100, known=3, total=5, without_binary=1),
+            "3.1 kB so far: sizes of 3 of 5 known; 1 of them has no binary",
+            "3.1 kB (3 of 5)",
+        ),
+        (SizeSum(bytes=0, known=0, total=0), "0 bytes", "not known"),
+    ],
+)
+def test_sums_say_how_much_of_them_is_known(found: SizeSum, words: str, short: str) -> None:
+    assert (wording.size_sum(found), wording.short_sum(found)) == (words, short)

@@ -17,7 +17,7 @@ from cachescope.catalogue.snapshots import SnapshotWriter
 from cachescope.model.errors import MalformedRecord
 from cachescope.model.identity import DagHash, PackageName, parse_source_name
 from cachescope.model.mirror import Layout, MirrorUrl
-from cachescope.model.record import IndexHeader, Presence, Verification
+from cachescope.model.record import IndexHeader, Presence
 from cachescope.model.spec import (
     Architecture,
     Compiler,
@@ -28,6 +28,7 @@ from cachescope.model.spec import (
     Variant,
     VariantSet,
 )
+from cachescope.model.spec_records import Compress, SpecBatch, batch_of, batches
 from tests.strategies import HASH_ALPHABET
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -225,14 +226,16 @@ class MemoryRecords:
     def presence(self) -> Mapping[DagHash, Presence]:
         return dict.fromkeys(self.specs, Presence.PRESENT)
 
-    def spec(self, dag_hash: DagHash) -> ConcreteSpec:
-        return self.specs[dag_hash]
-
     def original(self, dag_hash: DagHash) -> bytes:
         return json.dumps({"name": self.specs[dag_hash].name, "hash": dag_hash}).encode()
 
-    def verification(self, spec: ConcreteSpec) -> Verification | None:  # noqa: ARG002 - the protocol's signature
-        return None
+    def batches(self, wanted: Sequence[DagHash], compress: Compress) -> Iterator[SpecBatch]:
+        for some in batches(wanted):
+            yield batch_of(
+                [self.specs[one] for one in some],
+                verdicts=[None] * len(some),
+                originals=compress([self.original(one) for one in some]),
+            )
 
     def __iter__(self) -> Iterator[DagHash]:
         return iter(self.specs)

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.lowering import lower
 from cachescope.catalogue.scope import Scope, current_presence
 from cachescope.formats.index_json import open_index
@@ -95,17 +96,19 @@ def disagreements(rows: Sequence[OracleRow], index: Index, connection: Connectio
 
 
 @contextmanager
-def catalogue_of(mirror: Path, file: Path) -> Iterator[Connection]:
-    with OpenCatalogue(file) as opened:
+def catalogue_of(mirror: Path, address: CatalogueAddress) -> Iterator[Connection]:
+    with OpenCatalogue(address) as opened:
         opened.sync("judged", mirror)
         with opened.catalogue.reading() as connection:
             yield connection
 
 
 @pytest.mark.parametrize(("file", "mirror"), [(ON_V3, V3), (ON_V2, V2)], ids=["v3", "v2"])
-def test_answers_on_the_bundled_caches_are_spacks(catalogue_file: Path, file: Path, mirror: Path) -> None:
+def test_answers_on_the_bundled_caches_are_spacks(
+    each_catalogue: CatalogueAddress, file: Path, mirror: Path
+) -> None:
     """A listed deviation that agrees again must leave the list: both judges differ from Spack in exactly those rows."""
-    with catalogue_of(mirror, catalogue_file) as connection:
+    with catalogue_of(mirror, each_catalogue) as connection:
         found = disagreements(rows_of(file), index_of(mirror), connection)
     assert found == dict.fromkeys(DEVIATIONS[file], "reference and SQL")
 

@@ -24,18 +24,28 @@ __all__ = ["SORTS", "Found", "find", "is_glob"]
 
 _GLOB = re.compile(r"[A-Za-z0-9_.*?-]*[*?][A-Za-z0-9_.*?-]*")
 
+# What is not known sorts lowest; unsaid, PostgreSQL would have it highest.
+_NEWEST = t.version.c.key.desc().nulls_last()
+_OS = t.architecture.c.os.nulls_first()
+_TARGET = t.architecture.c.target.nulls_first()
+
 SORTS = {
     "name": (
         t.name.c.text,
-        t.version.c.key.desc(),
-        t.architecture.c.os,
-        t.architecture.c.target,
+        _NEWEST,
+        _OS,
+        _TARGET,
         t.spec.c.hash,
     ),
-    "version": (t.version.c.key.desc(), t.name.c.text, t.spec.c.hash),
-    "os": (t.architecture.c.os, t.name.c.text, t.version.c.key.desc(), t.spec.c.hash),
-    "target": (t.architecture.c.target, t.name.c.text, t.version.c.key.desc(), t.spec.c.hash),
-    "compiler": (t.compiler.c.name, t.compiler.c.version_key.desc(), t.name.c.text, t.spec.c.hash),
+    "version": (_NEWEST, t.name.c.text, t.spec.c.hash),
+    "os": (_OS, t.name.c.text, _NEWEST, t.spec.c.hash),
+    "target": (_TARGET, t.name.c.text, _NEWEST, t.spec.c.hash),
+    "compiler": (
+        t.compiler.c.name.nulls_first(),
+        t.compiler.c.version_key.desc().nulls_last(),
+        t.name.c.text,
+        t.spec.c.hash,
+    ),
     "hash": (t.spec.c.hash,),
 }
 """Orders of a list: each ends in the hash, so that the same question has the same answer."""
@@ -118,7 +128,7 @@ class Found:
             rows = connection.execute(
                 select(counted.c.name_id, counted.c.version_id, t.version.c.key, counted.c.specs)
                 .select_from(tables)
-                .order_by(t.name.c.text, t.version.c.key.desc())
+                .order_by(t.name.c.text, _NEWEST)
             )
             self._groups = [_Group(*row) for row in rows]
         return self._groups
@@ -195,8 +205,8 @@ def _decided(
 
 def _numbers(keys: Sequence[int]) -> Select[tuple[int]]:
     """Return whole numbers as a statement, for lists that are longer than what a database takes as parameters."""
-    listed = ", ".join(f"({key})" for key in keys) or "(NULL)"
-    return select(text("column1")).select_from(text(f"(VALUES {listed})"))
+    listed = ", ".join(f"({key})" for key in keys) or "(CAST(NULL AS INTEGER))"
+    return select(text("column1")).select_from(text(f"(VALUES {listed}) AS listed"))
 
 
 def is_glob(query: str) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy import Column, Connection, Table, func, select
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.bulk import bulk_insert
 from cachescope.catalogue.summaries import chunks
-from cachescope.model.spec import Architecture, Compiler, ConcreteSpec, EdgeKind, Variant, VariantSet
+from cachescope.model.spec import Architecture, Compiler, DependencyEdge, EdgeKind, Variant, VariantSet
 from cachescope.query.versions import version_key
 
 __all__ = ["Interned", "decode_variant_set", "variant_rows"]
@@ -66,6 +66,14 @@ class _Table(Generic[Value]):
             self._new.append((found, *self._row(value)))
         return found
 
+    def keys(self, values: Sequence[Value]) -> list[int]:
+        """Return the keys of a column."""
+        different = dict.fromkeys(values)
+        self.load(different)
+        for one in different:
+            self.key(one)
+        return list(map(self._ids.__getitem__, values))
+
     def is_new(self, value: Value) -> bool:
         """Say whether the value came since the last flush."""
         return self._ids[value] >= self._flushed
@@ -113,58 +121,39 @@ class Interned:
         self._new_providers: list[tuple[str, int]] = []
         self._pending: dict[bytes, VariantSet] = {}
         self._members: list[tuple[int, int]] = []
-        # Decoders share equal parts of a document, so identity answers most questions without hashing a value.
-        self._by_identity: dict[int, tuple[object, int]] = {}
 
-    def load(self, specs: Sequence[ConcreteSpec]) -> None:
-        """Look up at once what a batch of specs will ask for one by one."""
-        self.names.load({text for spec in specs for text in (spec.name, spec.namespace)})
-        self.versions.load({spec.version for spec in specs})
-        sets = {
-            id(spec.variants): spec.variants for spec in specs if id(spec.variants) not in self._by_identity
-        }
-        self._sets.load({_digest(one) for one in sets.values()})
+    def architectures(self, values: Sequence[Architecture]) -> list[int]:
+        """Return the keys of a column of architectures."""
+        return _by_identity(values, self._architectures.key)
 
-    def architecture(self, value: Architecture) -> int:
-        """Return the key of an architecture."""
-        return self._shared(value, self._architectures.key)
+    def compilers(self, values: Sequence[Compiler | None]) -> list[int | None]:
+        """Return the keys of a column of compilers; None stays None."""
+        return _by_identity(values, lambda one: self._compilers.key(one) if one is not None else None)
 
-    def compiler(self, value: Compiler | None) -> int | None:
-        """Return the key of a compiler; None stays None."""
-        return self._shared(value, self._compilers.key) if value is not None else None
-
-    def edge_kind(self, value: EdgeKind) -> int:
-        """Return the key of a kind of edge."""
-        return self._shared(
-            value, lambda kind: self._kinds.key((int(kind.deptypes), ",".join(kind.virtuals)))
+    def edge_kinds(self, values: Sequence[EdgeKind]) -> list[int]:
+        """Return the keys of a column of kinds of edges."""
+        return _by_identity(
+            values, lambda kind: self._kinds.key((int(kind.deptypes), ",".join(kind.virtuals)))
         )
 
-    def provider(self, virtual: str, name: str) -> None:
-        """Note that a package provides a virtual to somebody."""
+    def variant_sets(self, values: Sequence[VariantSet]) -> list[int]:
+        """Return the keys of a column of variant sets, which are known by the digests of their texts."""
+        different = {id(one): one for one in values}
+        self._sets.load({_digest(one) for one in different.values()})
+        return _by_identity(values, self._variant_set)
+
+    def note_providers(self, edges: Iterable[DependencyEdge]) -> None:
+        """Note which packages provide a virtual to somebody."""
+        found = {(virtual, edge.name) for edge in edges for virtual in edge.kind.virtuals}
         if self._providers is None:
             rows = self._connection.execute(
                 select(t.provider.c.virtual, t.name.c.text).join(t.name, t.name.c.id == t.provider.c.name_id)
             )
             self._providers = {(known, package) for known, package in rows}
-        if (virtual, name) not in self._providers:
-            self._providers.add((virtual, name))
-            self.names.load((name,))
-            self._new_providers.append((virtual, self.names.key(name)))
-
-    def variant_set(self, value: VariantSet) -> int:
-        """Return the key of a variant set, which is known by the digest of its text."""
-        return self._shared(value, self._variant_set)
-
-    def _shared(self, value: Value, key: Callable[[Value], int]) -> int:
-        known = self._by_identity.get(id(value))
-        if known is not None:
-            return known[1]
-        found = key(value)
-        self._by_identity[id(value)] = (
-            value,
-            found,
-        )  # holds the value, so that its identity is not given again
-        return found
+        new = sorted(found - self._providers)
+        self._providers.update(new)
+        names = self.names.keys([name for _, name in new])
+        self._new_providers += [(virtual, key) for (virtual, _), key in zip(new, names, strict=True)]
 
     def _variant_set(self, value: VariantSet) -> int:
         digest = _digest(value)
@@ -204,6 +193,17 @@ class Interned:
         self._members.clear()
         self._pending.clear()
         self._new_providers.clear()
+
+
+Key = TypeVar("Key")
+Part = TypeVar("Part")
+
+
+def _by_identity(values: Sequence[Part], key: Callable[[Part], Key]) -> list[Key]:
+    """Ask once for each different object of a column: decoders share equal parts, so there are few."""
+    different = dict(zip(map(id, values), values, strict=True))
+    keys = {identity: key(value) for identity, value in different.items()}
+    return [keys[identity] for identity in map(id, values)]
 
 
 def _digest(value: VariantSet) -> bytes:

@@ -29,6 +29,7 @@ from sqlalchemy import (
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.field_conditions import sets_that_hold, sets_where, sets_with, version_condition
 from cachescope.catalogue.spec_writer import Knowledge
+from cachescope.catalogue.unindexed import unindexed
 from cachescope.model.spec import RUNTIME, Deptype
 from cachescope.query.grammar import LEGACY_COMPILERS
 from cachescope.query.spec_query import DependencyQuery, FlagQuery, NodeQuery, SpecQuery, VariantQuery
@@ -225,7 +226,7 @@ class _Lowering:
             # Their edges are looked at; a compiler has far more dependents than a package has specs.
             own = [link.c.parent_id == spec.c.id, fits]
             if not node.is_empty:
-                own.append(_unindexed(link.c.child_id).in_(select(child.c.id).where(self._node(node, child))))
+                own.append(unindexed(link.c.child_id).in_(select(child.c.id).where(self._node(node, child))))
             linked: Condition = exists(select(link.c.parent_id).where(*own).correlate(spec))
         else:
             links = link.join(child, child.c.id == link.c.child_id)
@@ -264,7 +265,7 @@ class _Lowering:
         above = self._ancestors(lambda link: link.c.child_id.in_(ends), within, kinds=self._runtime_kinds)
         link = t.edge.alias()
         built = [key for key, deptypes, _ in self._kinds if deptypes & _BUILD_OR_TEST]
-        own = select(link.c.parent_id).where(link.c.child_id.in_(ends), _unindexed(link.c.kind_id).in_(built))
+        own = select(link.c.parent_id).where(link.c.child_id.in_(ends), unindexed(link.c.kind_id).in_(built))
         return or_(t.spec.c.id.in_(select(above.c.id)), t.spec.c.id.in_(own), t.spec.c.id.in_(ends))
 
     @staticmethod
@@ -290,7 +291,7 @@ class _Lowering:
         named = [key for key, _, virtuals in self._kinds if key in build and node.name in virtuals]
         same = select(other.c.id).where(other.c.name_id == self._name_id(node.name or ""))
         # The rarer condition first: SQLite looks at them in this order.
-        itself = _unindexed(t.edge.c.child_id).in_(same)
+        itself = unindexed(t.edge.c.child_id).in_(same)
         statement = select(
             exists(
                 select(t.edge.c.parent_id)
@@ -329,7 +330,7 @@ class _Lowering:
 
     def _carries(self, link: FromClause, virtual: str | None) -> Condition:
         carrying = [key for key, _, virtuals in self._kinds if virtual in virtuals]
-        return _unindexed(link.c.kind_id).in_(carrying)
+        return unindexed(link.c.kind_id).in_(carrying)
 
     def _leads_to(self, link: FromClause, name: str) -> Condition:
         return link.c.child_id.in_(select(t.spec.c.id).where(t.spec.c.name_id == self._name_id(name)))
@@ -345,7 +346,7 @@ class _Lowering:
         return below.union(
             select(link.c.child_id)
             .join(below, below.c.id == link.c.parent_id)
-            .where(_unindexed(link.c.kind_id).in_(self._runtime_kinds))
+            .where(unindexed(link.c.kind_id).in_(self._runtime_kinds))
         )
 
     def _reaches(self, seed: Callable[[FromClause], Condition], within: CTE | None) -> Condition:
@@ -353,7 +354,7 @@ class _Lowering:
         above = self._ancestors(seed, within, kinds=self._runtime_kinds)
         link = t.edge.alias()
         build = [key for key, deptypes, _ in self._kinds if deptypes & Deptype.BUILD]
-        own = select(link.c.parent_id).where(seed(link), _unindexed(link.c.kind_id).in_(build))
+        own = select(link.c.parent_id).where(seed(link), unindexed(link.c.kind_id).in_(build))
         return or_(t.spec.c.id.in_(select(above.c.id)), t.spec.c.id.in_(own))
 
     def _ancestors(
@@ -363,21 +364,16 @@ class _Lowering:
         first, link = t.edge.alias(), t.edge.alias()
         base = select(first.c.parent_id.label("id")).where(seed(first))
         if kinds is not None:
-            base = base.where(_unindexed(first.c.kind_id).in_(kinds))
+            base = base.where(unindexed(first.c.kind_id).in_(kinds))
         if within is not None:
-            base = base.where(_unindexed(first.c.parent_id).in_(select(within.c.id)))
+            base = base.where(unindexed(first.c.parent_id).in_(select(within.c.id)))
         above = base.cte(self._label("above"), recursive=True)
         step = select(link.c.parent_id).join(above, above.c.id == link.c.child_id)
         if kinds is not None:
-            step = step.where(_unindexed(link.c.kind_id).in_(kinds))
+            step = step.where(unindexed(link.c.kind_id).in_(kinds))
         if within is not None:
-            step = step.where(_unindexed(link.c.parent_id).in_(select(within.c.id)))
+            step = step.where(unindexed(link.c.parent_id).in_(select(within.c.id)))
         return above.union(step)
 
     def _label(self, word: str) -> str:
         return f"{word}_{next(self._labels)}"
-
-
-def _unindexed(column: ColumnElement[int]) -> ColumnElement[int]:
-    """Return a key as a sum: SQLite then does not seek in an index once for each of its many values."""
-    return column + 0

@@ -3,38 +3,39 @@
 Records are small and alike: with a dictionary a record of 1.7 kB takes about 250 bytes, without one about 700.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import zstandard
 from sqlalchemy import Connection, func, insert, select
 
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.compression import Compression
 from cachescope.model.identity import DagHash
 
-__all__ = ["RecordCompressor", "RecordReader"]
+__all__ = ["DictionaryKeeper", "RecordReader"]
 
-_LEVEL = 3
 _WORTH_TRAINING = 500
 _SAMPLES = 500
 _DICTIONARY_BYTES = 64 * 1024
 _NONE = 0
 
 
-class RecordCompressor:
-    """Compresses the records of one write transaction."""
+class DictionaryKeeper:
+    """Keeps the dictionary that new records are compressed with, through one write transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         row = connection.execute(
             select(t.dictionary.c.id, t.dictionary.c.data).order_by(t.dictionary.c.id.desc()).limit(1)
         ).one_or_none()
-        self._dictionary_id = row.id if row is not None else _NONE
-        self._compressor = self._make(row.data if row is not None else None)
+        self.dictionary_id = row.id if row is not None else _NONE
+        self.compression = Compression(row.data if row is not None else None)
+        """What makes the stored form of a record."""
 
     @property
     def wants_training(self) -> bool:
         """Whether there is no dictionary yet."""
-        return self._dictionary_id == _NONE
+        return self.dictionary_id == _NONE
 
     def train(self, hashes: Sequence[DagHash], record: Callable[[DagHash], bytes]) -> None:
         """Make a dictionary from a sample of what is about to be written; few records are not worth one."""
@@ -47,27 +48,11 @@ class RecordCompressor:
             ).as_bytes()
         except zstandard.ZstdError:
             return  # records that have too little in common
-        self._dictionary_id = (
+        self.dictionary_id = (
             int(self._connection.execute(select(func.max(t.dictionary.c.id))).scalar() or _NONE) + 1
         )
-        self._connection.execute(insert(t.dictionary).values(id=self._dictionary_id, data=trained))
-        self._compressor = self._make(trained)
-
-    def rows(self, spec_ids: Sequence[int], records: Sequence[bytes]) -> Iterator[tuple[int, int, bytes]]:
-        """Return the rows of ``spec_record`` for records; they are compressed on all cores."""
-        if not records:
-            return
-        compressed = self._compressor.multi_compress_to_buffer([*records], threads=-1)
-        for position, spec_id in enumerate(spec_ids):
-            yield spec_id, self._dictionary_id, compressed[position].tobytes()
-
-    @staticmethod
-    def _make(dictionary: bytes | None) -> zstandard.ZstdCompressor:
-        if dictionary is None:
-            return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=False)
-        data = zstandard.ZstdCompressionDict(dictionary)
-        data.precompute_compress(level=_LEVEL)
-        return zstandard.ZstdCompressor(dict_data=data, write_checksum=False)
+        self._connection.execute(insert(t.dictionary).values(id=self.dictionary_id, data=trained))
+        self.compression = Compression(trained)
 
 
 class RecordReader:

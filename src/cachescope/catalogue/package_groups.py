@@ -11,10 +11,12 @@ from cachescope.catalogue import schema as t
 from cachescope.catalogue.look_alikes import distinguish_all
 from cachescope.catalogue.package_rows import PackageRows, SpecRow
 from cachescope.catalogue.scope import Scope
+from cachescope.catalogue.sizes import with_sizes
 from cachescope.catalogue.spec_writer import Knowledge
 from cachescope.catalogue.summaries import chunks
 from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
 from cachescope.catalogue.times import from_stored
+from cachescope.model.archive import SizeSum
 from cachescope.model.errors import NotInCatalogue
 from cachescope.model.record import Presence
 from cachescope.model.results import LookAlikes, SpecSummary
@@ -98,10 +100,15 @@ def cut_groups(groups: Sequence[_Group], page: int | None) -> GroupCut:
     )
 
 
-def read_groups(connection: Connection, cut: GroupCut, scope: Scope) -> tuple[LookAlikes, ...]:
-    """Read the members and what separates them. 3 statements for 500 specs, and those of ``distinguish_all``."""
+def read_groups(
+    connection: Connection, cut: GroupCut, scope: Scope
+) -> tuple[tuple[LookAlikes, ...], SizeSum | None]:
+    """Read the members with their sizes, what separates them, and the sum of those members that are present.
+
+    3 statements for 500 specs, and those of ``with_sizes`` and ``distinguish_all``.
+    """
     listed = [group[: cut.members] for group in cut.groups]
-    summaries = _summaries(connection, [row for group in listed for row in group], scope)
+    summaries, sizes = _summaries(connection, [row for group in listed for row in group], scope)
     seen = _moments(connection, {row.since for group in listed for row in group})
     comparable = [
         [row.id for row in group]
@@ -123,17 +130,20 @@ def read_groups(connection: Connection, cut: GroupCut, scope: Scope) -> tuple[Lo
                 first_seen=tuple(seen[row.since] for row in group),
             )
         )
-    return tuple(found)
+    return tuple(found), sizes
 
 
-def _summaries(connection: Connection, rows: Sequence[SpecRow], scope: Scope) -> dict[int, SpecSummary]:
+def _summaries(
+    connection: Connection, rows: Sequence[SpecRow], scope: Scope
+) -> tuple[dict[int, SpecSummary], SizeSum | None]:
     states = {row.id: row.state for row in rows}
     found: dict[int, SpecSummary] = {}
     for some in chunks(list(states)):
         read = connection.execute(select_specs().where(t.spec.c.id.in_(some))).all()
         for row, summary in zip(read, read_summaries(connection, read, scope), strict=True):
             found[row.id] = replace(summary, presence=Presence(states[row.id]))
-    return found
+    sized, sizes = with_sizes(connection, list(states), [found[key] for key in states], scope)
+    return dict(zip(states, sized, strict=True)), sizes
 
 
 def _moments(connection: Connection, snapshots: set[int]) -> dict[int, datetime]:

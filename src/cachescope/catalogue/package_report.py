@@ -47,9 +47,10 @@ def package_report(
 ) -> PackageReport:
     """Report one package, its look-alikes narrowed by a query; all of them, or one page.
 
-    At most 12 statements; with a query 2 and twice those of ``find``; 3 for 500 listed specs, and 37 to compare them.
-    ``keep`` answers a question that was answered before, as long as no snapshot changed it. Raises ``QuerySyntaxError``, and ``UserInputError`` for
-    a query about another package.
+    At most 12 statements; with a query 2 and twice those of ``find``; 3 for 500 listed specs, those of
+    ``with_sizes`` for them, and 37 to compare them.
+    ``keep`` answers a question that was answered before, as long as no snapshot changed it; sizes are asked for anew.
+    Raises ``QuerySyntaxError``, and ``UserInputError`` for a query about another package.
     """
     scope = checked_scope(connection, ref, stack)
     asked = _parsed(name, query)
@@ -59,7 +60,7 @@ def package_report(
 
     seen = keep(("package", name, scope, asked), look) if keep is not None else look()
     cut = cut_groups(seen.groups, page)
-    listed = read_groups(connection, cut, scope)
+    listed, sizes = read_groups(connection, cut, scope)
     return PackageReport(
         name=name,
         ref=ref,
@@ -81,6 +82,7 @@ def package_report(
         groups_total=len(seen.groups),
         groups_before=cut.before,
         history=seen.history,
+        sizes=sizes,
     )
 
 

@@ -1,13 +1,14 @@
 """What a published page of a package needs: specs that are present in ``root``, and all stacks that speak of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.originals import RecordReader
 from cachescope.catalogue.scope import Scope, current_presence
+from cachescope.catalogue.sizes import sizes_of
 from cachescope.catalogue.spec_writer import Knowledge
 from cachescope.catalogue.summaries import chunks
 from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
@@ -42,7 +43,10 @@ def packages_of_root(connection: Connection, ref: Ref) -> Sequence[PackageName]:
 
 
 def page_specs(connection: Connection, package: PackageName, ref: Ref) -> Sequence[PageSpec]:
-    """Return the specs of a package that are present in the root of a ref, by hash. 5 statements for 500 specs."""
+    """Return the specs of a package that are present in the root of a ref, by hash, with their sizes there.
+
+    6 statements for 500 specs.
+    """
     scope = Scope(ref, ROOT)
     name_id = select(t.name.c.id).where(t.name.c.text == package).scalar_subquery()
     presence = current_presence(scope, t.spec.c.name_id == name_id)
@@ -50,12 +54,13 @@ def page_specs(connection: Connection, package: PackageName, ref: Ref) -> Sequen
         select_specs(presence).where(presence.c.state == int(Presence.PRESENT)).order_by(t.spec.c.hash)
     ).all()
     specs = read_summaries(connection, rows, scope)
+    sizes = sizes_of(connection, [row.id for row in rows], scope)
     stacks = _stacks(connection, [row.id for row in rows], ref)
     from_pages = [row.id for row in rows if row.knowledge == Knowledge.PAGE]
     reader = RecordReader(connection)
     originals = {key: record for some in chunks(from_pages) for key, record in reader.read(some).items()}
     return [
-        PageSpec(spec, tuple(sorted(stacks[row.id])), originals.get(row.id))
+        PageSpec(replace(spec, size=sizes.get(row.id)), tuple(sorted(stacks[row.id])), originals.get(row.id))
         for row, spec in zip(rows, specs, strict=True)
     ]
 

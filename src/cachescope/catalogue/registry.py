@@ -15,17 +15,17 @@ from cachescope.model.identity import ROOT, MirrorName, PackageName, Ref, Source
 from cachescope.model.mirror import Layout, Mirror, MirrorUrl
 from cachescope.model.record import Validator
 from cachescope.model.results import Attempt, AttemptOutcome, Counts, SourceStatus
+from cachescope.model.standing import KnownDocument, KnownSource, StandingMirror
 
 __all__ = [
-    "KnownDocument",
     "KnownPage",
-    "KnownSource",
     "add_mirror",
     "counts_of",
     "documents",
     "ensure_mirror",
     "ensure_source",
     "find_mirror",
+    "forget_orphans",
     "forget_page",
     "known_sources",
     "mirrors",
@@ -34,35 +34,14 @@ __all__ = [
     "note_probe",
     "page_documents",
     "page_sources",
-    "probed_at",
     "remember_document",
     "remove_mirror",
     "set_address",
     "set_page_address",
     "source_statuses",
     "sources_of",
+    "standing_mirror",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownSource:
-    """A source that was found at a mirror before."""
-
-    id: int
-    layout: Layout
-    view: ViewName | None
-    counts: Counts
-    rejected: int
-    """Records of the last snapshot that could not be read."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownDocument:
-    """The document that was read last for a source and scope."""
-
-    url: str
-    validator: Validator
-    digest: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +142,7 @@ def remove_mirror(connection: Connection, name: MirrorName) -> None:
     if mirror_id is None:
         raise NotInCatalogue(f"there is no mirror {name}", hint="'cachescope caches' lists the mirrors")
     ids = select(t.source.c.id).where(t.source.c.mirror_id == mirror_id)
-    for table in (t.presence, t.snapshot, t.document):
+    for table in (t.presence, t.snapshot, t.document, t.archive):
         connection.execute(delete(table).where(table.c.source_id.in_(ids)))
     connection.execute(delete(t.source).where(t.source.c.mirror_id == mirror_id))
     connection.execute(delete(t.mirror).where(t.mirror.c.id == mirror_id))
@@ -172,12 +151,12 @@ def remove_mirror(connection: Connection, name: MirrorName) -> None:
             t.package_summary.c.ref == name.ref, t.package_summary.c.stack == name.stack
         )
     )
-    _forget_orphans(connection)
+    forget_orphans(connection)
     summarise_ref(connection, name.ref)
 
 
-def _forget_orphans(connection: Connection) -> None:
-    """Delete the specs that no source speaks of, now or formerly, and that none of those depends on."""
+def forget_orphans(connection: Connection) -> int:
+    """Delete the specs that no source speaks of, now or formerly, and that none of those depends on; returns how many."""
     kept = select(t.presence.c.spec_id.label("id")).cte("kept", recursive=True)
     kept = kept.union(select(t.edge.c.child_id).join(kept, kept.c.id == t.edge.c.parent_id))
     orphans = (
@@ -186,7 +165,9 @@ def _forget_orphans(connection: Connection) -> None:
     for some in chunks(orphans):
         connection.execute(delete(t.edge).where(t.edge.c.parent_id.in_(some)))
         connection.execute(delete(t.spec_record).where(t.spec_record.c.spec_id.in_(some)))
+        connection.execute(delete(t.archive).where(t.archive.c.spec_id.in_(some)))
         connection.execute(delete(t.spec).where(t.spec.c.id.in_(some)))
+    return len(orphans)
 
 
 def known_sources(connection: Connection, name: MirrorName) -> Sequence[KnownSource]:
@@ -204,9 +185,25 @@ def known_sources(connection: Connection, name: MirrorName) -> Sequence[KnownSou
             view=ViewName(row.view) if row.view else None,
             counts=Counts(row.present, row.mentioned, row.unstated),
             rejected=row.rejected,
+            document=documents(connection, row.id).get(""),
         )
-        for row in rows
+        for row in rows.all()
     ]
+
+
+def standing_mirror(connection: Connection, name: MirrorName) -> StandingMirror | None:
+    """Return what is known of a mirror, or None if it is not registered. At most 2 statements, and one a source."""
+    row = connection.execute(
+        select(t.mirror.c.url, t.mirror.c.probed_at).where(*_mirror_is(name))
+    ).one_or_none()
+    if row is None:
+        return None
+    return StandingMirror(
+        name=name,
+        url=MirrorUrl(row.url) if row.url else None,
+        probed_at=from_stored(row.probed_at) if row.probed_at is not None else None,
+        sources=tuple(known_sources(connection, name)),
+    )
 
 
 def counts_of(connection: Connection, source_ids: Sequence[int]) -> dict[int, Counts]:
@@ -306,12 +303,6 @@ def remember_document(
         connection.execute(insert(t.document).values(source_id=source_id, scope=scope, **values))
 
 
-def probed_at(connection: Connection, name: MirrorName) -> datetime | None:
-    """Return when all layouts of a mirror were last asked for."""
-    stored = connection.execute(select(t.mirror.c.probed_at).where(*_mirror_is(name))).scalar()
-    return from_stored(stored) if stored is not None else None
-
-
 def note_probe(connection: Connection, name: MirrorName, now: datetime) -> None:
     """Keep that all layouts of a mirror were asked for."""
     connection.execute(update(t.mirror).where(*_mirror_is(name)).values(probed_at=to_stored(now)))
@@ -346,7 +337,12 @@ def source_statuses(connection: Connection) -> Sequence[SourceStatus]:
             t.source,
         )
         .select_from(t.mirror.outerjoin(t.source, t.source.c.mirror_id == t.mirror.c.id))
-        .order_by(t.mirror.c.ref, t.mirror.c.stack, t.source.c.layout.desc(), t.source.c.view)
+        .order_by(
+            t.mirror.c.ref,
+            t.mirror.c.stack,
+            t.source.c.layout.desc().nulls_last(),
+            t.source.c.view.nulls_first(),
+        )
     )
     return [_status(row) for row in rows]
 

@@ -21,6 +21,8 @@ from sqlalchemy import (
 
 __all__ = [
     "architecture",
+    "archive",
+    "archive_kind",
     "compiler",
     "dictionary",
     "document",
@@ -43,6 +45,9 @@ __all__ = [
 ]
 
 metadata = MetaData()
+
+_Position = SmallInteger().with_variant(Integer, "postgresql")
+"""SQLite takes any number in any column; PostgreSQL needs no more room for this one."""
 
 # -- where records come from ------------------------------------------------------------------------------------------
 
@@ -237,7 +242,7 @@ edge = Table(
     "edge",
     metadata,
     Column("parent_id", Integer, primary_key=True, autoincrement=False),
-    Column("position", SmallInteger, primary_key=True, autoincrement=False),
+    Column("position", _Position, primary_key=True, autoincrement=False),
     Column("child_id", Integer, nullable=False),
     Column("kind_id", Integer, nullable=False),
     Index("ix_edge_child", "child_id", "kind_id"),
@@ -254,6 +259,35 @@ presence = Table(
     Column("state", SmallInteger, nullable=False, comment="0 mentioned, 1 unstated, 2 present"),
     Index("ix_presence_spec", "spec_id", "state", "until"),
     sqlite_with_rowid=False,
+)
+
+# -- how large binaries are, read when somebody asks ------------------------------------------------------------------
+
+archive_kind = Table(
+    "archive_kind",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("media_type", Text, nullable=False, comment="empty where the layout has none"),
+    Column("compression", Text, nullable=False),
+    Column("algorithm", Text, nullable=False, comment="of the digest"),
+    UniqueConstraint("media_type", "compression", "algorithm"),
+)
+
+archive = Table(
+    "archive",
+    metadata,
+    Column("source_id", Integer, primary_key=True, autoincrement=False),
+    Column("spec_id", Integer, primary_key=True, autoincrement=False),
+    Column("state", SmallInteger, nullable=False, comment="0 stated, 1 missing, 2 unreadable, 3 refused"),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("size", BigInteger, comment="bytes as stored"),
+    Column("kind_id", Integer),
+    Column("digest", LargeBinary, comment="of the bytes as stored"),
+    Column("signed", SmallInteger),
+    Column("reason", Text),
+    Index("ix_archive_spec", "spec_id"),
+    sqlite_with_rowid=False,
+    comment="the same DAG hash in two sources may be other bytes",
 )
 
 # -- what every page needs, written with each snapshot --------------------------------------------------------------

@@ -3,23 +3,28 @@
 Presence is an interval: a record that stays costs nothing, one that comes, goes or changes costs one row.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.bulk import bulk_insert
-from cachescope.catalogue.spec_writer import Knowledge, SpecWriter
+from cachescope.catalogue.bulk import bulk_insert, fast_rows, take_statistics
+from cachescope.catalogue.spec_writer import Knowledge, SpecWriter, Written
 from cachescope.catalogue.summaries import chunks, summarise
 from cachescope.catalogue.times import to_stored
 from cachescope.model.errors import MalformedDocument, MalformedRecord
 from cachescope.model.identity import DagHash, MirrorName
-from cachescope.model.record import Presence, SpecRecords, Verdict
+from cachescope.model.record import IndexHeader, Presence, Verdict
 from cachescope.model.results import Counts
+from cachescope.model.spec_records import SpecRecords
 
 __all__ = ["SnapshotChange", "SnapshotWriter"]
+
+_MANY_SPECS = 5000
+"""From so many on, one pass over the source is cheaper than many small questions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +38,14 @@ class SnapshotChange:
     warnings: tuple[str, ...]
 
 
+@dataclass(slots=True)
+class _Touched:
+    """What changed in a mirror: packages, and specs whose packages are looked up at the end."""
+
+    names: set[int] = field(default_factory=set)
+    spec_ids: set[int] = field(default_factory=set)
+
+
 class SnapshotWriter:
     """Writes the snapshots of one transaction, and at its end the counts and summaries of all that they touched."""
 
@@ -44,8 +57,10 @@ class SnapshotWriter:
         self._now = to_stored(now)
         self._progress = progress
         self._specs = SpecWriter(connection)
-        self._touched: dict[MirrorName, set[int]] = {}
-        self._sources: set[int] = set()
+        self._touched: dict[MirrorName, _Touched] = {}
+        self._sources: dict[int, tuple[IndexHeader, int]] = {}
+        self._opened = 0
+        self._pages: dict[int, _PagesOfSource] = {}
         self._next_snapshot = int(connection.execute(select(func.max(t.snapshot.c.id))).scalar() or 0) + 1
 
     def replace(
@@ -69,15 +84,21 @@ class SnapshotWriter:
         except MalformedDocument:
             # Keys that were given out since the savepoint are free again.
             self._specs = SpecWriter(self._connection)
+            self._pages.clear()
             raise
 
     def finish(self) -> dict[int, Counts]:
         """Write counts and summaries of all that changed; returns the counts by source. Call once, at the end."""
-        counts = {source_id: self._count(source_id) for source_id in sorted(self._sources)}
-        for mirror, names in self._touched.items():
-            if names:
-                summarise(self._connection, mirror, sorted(names))
+        counts = {}
+        for source_id in sorted(self._sources):
+            self._describe_source(source_id)
+            counts[source_id] = self._count(source_id)
+        for mirror, touched in self._touched.items():
+            if names := self._names(touched):
+                summarise(self._connection, mirror, names)
         self._touched.clear()
+        if self._opened > _MANY_SPECS:
+            take_statistics(self._connection)
         return counts
 
     def _replace(
@@ -96,26 +117,32 @@ class SnapshotWriter:
             # A page has nothing to say of this stack, and never had.
             return SnapshotChange(added=0, gone=0, changed=0, rejected=(), warnings=())
         new_here = [one for one in incoming if one not in current]
-        if scope and new_here:
-            elsewhere = self._told_elsewhere(source_id, new_here)
-            new_here = [one for one in new_here if one not in elsewhere]
-        keys, unreadable = self._keys(records, new_here, current)
-        rejected = [*records.rejected, *unreadable]
-        _refuse(rejected, strict=strict, readable=len(keys) + len(incoming) - len(new_here))
+        if scope:
+            # Another page of the same source may tell it already: a spec stands once in a source.
+            pages = self._pages_of(source_id)
+            new_here = [one for one in new_here if one not in pages]
+        written = self._write_specs(records, new_here, current)
+        rejected = [*records.rejected, *written.rejected]
+        unreadable = written.unreadable
+        _refuse(rejected, strict=strict, readable=len(incoming) - len(unreadable))
 
         snapshot = self._next_snapshot
         self._next_snapshot += 1
         # Sorted, because the table is stored in the order of its key.
-        opened = sorted((keys[one], int(incoming[one])) for one in new_here if one in keys)
+        opened = sorted((written.keys[one], int(incoming[one])) for one in new_here if one not in unreadable)
         changed = sorted(
             (key, int(incoming[one]))
             for one, (key, state) in current.items()
             if one in incoming and state != incoming[one]
         )
         gone = [key for one, (key, _) in current.items() if one not in incoming]
+        self._opened += len(opened)
         self._close(source_id, snapshot, [*gone, *(key for key, _ in changed)])
-        rows = [(source_id, key, snapshot, None, state) for key, state in [*opened, *changed]]
-        bulk_insert(self._connection, t.presence, rows)
+        bulk_insert(
+            self._connection,
+            t.presence,
+            ((source_id, key, snapshot, None, state) for key, state in chain(opened, changed)),
+        )
         self._connection.execute(
             insert(t.snapshot).values(
                 id=snapshot,
@@ -126,8 +153,14 @@ class SnapshotWriter:
                 records=len(incoming),
             )
         )
-        self._touch(mirror, [*(key for key, _ in opened), *(key for key, _ in changed), *gone])
-        self._describe_source(source_id, records, len(rejected))
+        if scope:
+            stands = {**current, **{one: (written.keys[one], 0) for one in new_here if one not in unreadable}}
+            self._pages[source_id].tell(
+                scope, {one: (stands[one][0], int(incoming[one])) for one in incoming if one in stands}
+            )
+        self._touch(mirror, source_id, snapshot, [key for key, _ in chain(opened, changed)] + gone)
+        # Written at the end: a folder of pages speaks of each source hundreds of times.
+        self._sources[source_id] = records.header, len(rejected)
         return SnapshotChange(
             added=len(opened),
             gone=len(gone),
@@ -136,52 +169,54 @@ class SnapshotWriter:
             warnings=records.header.warnings,
         )
 
-    def _current(self, source_id: int, scope: str) -> dict[DagHash, tuple[int, int]]:
-        """Return what stands now: of the whole source, or what the snapshots of one page of it opened."""
-        statement = (
+    def _current(self, source_id: int, scope: str) -> Mapping[DagHash, tuple[int, int]]:
+        """Return keys and states of what stands now: of the whole source, or what one page of it told."""
+        if scope:
+            return self._pages_of(source_id).of(scope)
+        rows = fast_rows(
+            self._connection,
             select(t.spec.c.hash, t.presence.c.spec_id, t.presence.c.state)
             .join(t.spec, t.spec.c.id == t.presence.c.spec_id)
-            .where(t.presence.c.source_id == source_id, t.presence.c.until.is_(None))
+            .where(t.presence.c.source_id == source_id, t.presence.c.until.is_(None)),
         )
-        if scope:
-            statement = statement.join(t.snapshot, t.snapshot.c.id == t.presence.c.since).where(
-                t.snapshot.c.scope == scope
-            )
-        return {dag_hash: (key, state) for dag_hash, key, state in self._connection.execute(statement)}
+        return {dag_hash: (key, state) for dag_hash, key, state in rows}
 
-    def _told_elsewhere(self, source_id: int, hashes: Sequence[DagHash]) -> frozenset[DagHash]:
-        """Return those that another page of the same source tells already: a spec stands once in a source."""
-        found: set[DagHash] = set()
-        for some in chunks(hashes):
-            rows = self._connection.execute(
-                select(t.spec.c.hash)
-                .join(t.presence, t.presence.c.spec_id == t.spec.c.id)
-                .where(
-                    t.spec.c.hash.in_(some), t.presence.c.source_id == source_id, t.presence.c.until.is_(None)
-                )
+    def _pages_of(self, source_id: int) -> "_PagesOfSource":
+        """Return what all pages of a source told: read once, because a folder has hundreds of pages for each source."""
+        known = self._pages.get(source_id)
+        if known is None:
+            rows = fast_rows(
+                self._connection,
+                select(t.snapshot.c.scope, t.spec.c.hash, t.presence.c.spec_id, t.presence.c.state)
+                .join(t.presence, t.presence.c.since == t.snapshot.c.id)
+                .join(t.spec, t.spec.c.id == t.presence.c.spec_id)
+                .where(t.presence.c.source_id == source_id, t.presence.c.until.is_(None)),
             )
-            found.update(map(DagHash, rows.scalars()))
-        return frozenset(found)
+            known = self._pages[source_id] = _PagesOfSource(rows)
+        return known
 
-    def _keys(
-        self, records: SpecRecords, new_here: Sequence[DagHash], current: dict[DagHash, tuple[int, int]]
-    ) -> tuple[dict[DagHash, int], list[MalformedRecord]]:
-        """Return the keys of the records that are new to this source, writing those the catalogue lacks."""
+    def _write_specs(
+        self,
+        records: SpecRecords,
+        new_here: Sequence[DagHash],
+        current: Mapping[DagHash, tuple[int, int]],
+    ) -> Written:
+        """Write those records that are new to this source and that the catalogue lacks."""
         level = Knowledge.PAGE if records.header.version is None else Knowledge.RECORD
         found = self._specs.find(new_here)
-        keys = {one: standing.key for one, standing in found.items() if standing.knowledge >= level}
+        enough = {one for one, standing in found.items() if standing.knowledge >= level}
         # A record that does not recompute may have come from a mirror that lies: a better one takes its place.
         doubted = frozenset(
-            one for one in keys if level is Knowledge.RECORD and found[one].verdict != Verdict.VERIFIED
+            one for one in enough if level is Knowledge.RECORD and found[one].verdict != Verdict.VERIFIED
         )
-        wanted = [one for one in new_here if one not in keys or one in doubted]
+        wanted = [one for one in new_here if one not in enough or one in doubted]
         known = {one: standing.key for one, standing in found.items()}
+        if not wanted:
+            return Written(known, frozenset(), ())
         known.update({one: key for one, (key, _) in current.items()})
-        written, rejected = self._specs.write(
-            records, wanted, known, doubted=doubted, progress=self._progress
-        )
-        keys.update(written)
-        return keys, rejected
+        written = self._specs.write(records, wanted, known, doubted=doubted, progress=self._progress)
+        # Of a doubted spec a record stands, even if this one cannot be read.
+        return replace(written, unreadable=written.unreadable - doubted)
 
     def _close(self, source_id: int, snapshot: int, spec_ids: Sequence[int]) -> None:
         if not spec_ids:
@@ -197,24 +232,43 @@ class SnapshotWriter:
         )
         self._connection.execute(statement, [{"closed": key} for key in spec_ids])
 
-    def _touch(self, mirror: MirrorName, spec_ids: Sequence[int]) -> None:
-        names = self._touched.setdefault(mirror, set())
-        for some in chunks(spec_ids):
+    def _touch(self, mirror: MirrorName, source_id: int, snapshot: int, spec_ids: Sequence[int]) -> None:
+        """Remember which packages a snapshot changed."""
+        touched = self._touched.setdefault(mirror, _Touched())
+        if len(spec_ids) <= _MANY_SPECS:
+            touched.spec_ids.update(spec_ids)
+            return
+        rows = (
+            select(t.spec.c.name_id)
+            .join(t.presence, t.presence.c.spec_id == t.spec.c.id)
+            .where(
+                t.presence.c.source_id == source_id,
+                or_(t.presence.c.since == snapshot, t.presence.c.until == snapshot),
+            )
+            .distinct()
+        )
+        touched.names.update(self._connection.execute(rows).scalars())
+
+    def _names(self, touched: "_Touched") -> list[int]:
+        """Return the packages that were touched."""
+        names = set(touched.names)
+        for some in chunks(sorted(touched.spec_ids)):
             names.update(
                 self._connection.execute(
                     select(t.spec.c.name_id).where(t.spec.c.id.in_(some)).distinct()
                 ).scalars()
             )
+        return sorted(names)
 
-    def _describe_source(self, source_id: int, records: SpecRecords, rejected: int) -> None:
-        self._sources.add(source_id)
+    def _describe_source(self, source_id: int) -> None:
+        header, rejected = self._sources[source_id]
         self._connection.execute(
             update(t.source)
             .where(t.source.c.id == source_id)
             .values(
-                index_version=records.header.version,
+                index_version=header.version,
                 rejected=rejected,
-                warnings="\n".join(records.header.warnings),
+                warnings="\n".join(header.warnings),
                 snapshot_at=self._now,
             )
         )
@@ -237,6 +291,30 @@ class SnapshotWriter:
             .values(present=counts.present, mentioned=counts.mentioned, unstated=counts.unstated)
         )
         return counts
+
+
+class _PagesOfSource:
+    """What the pages of a source told, by page."""
+
+    def __init__(self, rows: Iterable[tuple[str, DagHash, int, int]]) -> None:
+        self._by_scope: dict[str, dict[DagHash, tuple[int, int]]] = {}
+        self._told: set[DagHash] = set()
+        for scope, dag_hash, key, state in rows:
+            self._by_scope.setdefault(scope, {})[dag_hash] = key, state
+            self._told.add(dag_hash)
+
+    def __contains__(self, dag_hash: DagHash) -> bool:
+        return dag_hash in self._told
+
+    def of(self, scope: str) -> Mapping[DagHash, tuple[int, int]]:
+        """Return keys and states of what one page told."""
+        return self._by_scope.get(scope, {})
+
+    def tell(self, scope: str, rows: dict[DagHash, tuple[int, int]]) -> None:
+        """Replace what one page told."""
+        self._told.difference_update(self._by_scope.get(scope, ()))
+        self._told.update(rows)
+        self._by_scope[scope] = rows
 
 
 def _refuse(rejected: Iterable[MalformedRecord], *, strict: bool, readable: int) -> None:

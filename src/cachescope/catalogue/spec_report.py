@@ -12,10 +12,12 @@ from cachescope.catalogue import schema as t
 from cachescope.catalogue.originals import RecordReader
 from cachescope.catalogue.scope import Scope, current_presence
 from cachescope.catalogue.search import resolve_hash
+from cachescope.catalogue.sizes import closure_sums, download_order, knows_sizes, sizes_of
 from cachescope.catalogue.spec_writer import Knowledge
 from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
 from cachescope.catalogue.times import from_stored
-from cachescope.model.identity import DagHash, MirrorName, Ref, SourceName, Stack, ViewName
+from cachescope.model.archive import Archive, ArchiveState
+from cachescope.model.identity import DagHash, Digest, MirrorName, Ref, SourceName, Stack, ViewName
 from cachescope.model.mirror import Layout, MirrorUrl
 from cachescope.model.record import Presence, Verdict, Verification
 from cachescope.model.results import Dependency, Dependent, Place, SpecReport, SpecSummary
@@ -31,7 +33,7 @@ _SUFFIX = 7
 def spec_report(connection: Connection, text: str) -> SpecReport:
     """Report one spec by its hash or a unique beginning of it.
 
-    At most 12 statements, and 3 for 500 specs of its DAG. Raises ``NotInCatalogue`` and ``AmbiguousHash``.
+    At most 16 statements, and 6 for 500 specs of its DAG. Raises ``NotInCatalogue`` and ``AmbiguousHash``.
     """
     key = resolve_hash(connection, text)
     namespace = t.name.alias("namespace")
@@ -50,6 +52,11 @@ def spec_report(connection: Connection, text: str) -> SpecReport:
     places = _places(connection, key)
     highest = max((place.presence for place in places if place.until is None), default=Presence.MENTIONED)
     (summary,) = _with_presence(read_summaries(connection, [row], _EVERYWHERE), [highest])
+    sized = knows_sizes(connection)
+    if sized:
+        sizes = sizes_of(connection, [key], _EVERYWHERE)
+        closure = closure_sums(connection, [key], sizes)
+        summary = replace(summary, size=sizes.get(key), closure=closure[key])
     verification, note = _verification(connection, row)
     total, dependents = _dependents(connection, key)
     record = RecordReader(connection).read([key]).get(key, b"")
@@ -63,7 +70,7 @@ def spec_report(connection: Connection, text: str) -> SpecReport:
         verification_note=note,
         dependencies_known=row.knowledge == Knowledge.RECORD,
         places=places,
-        dependencies=_dependencies(connection, key),
+        dependencies=_dependencies(connection, key, sized=sized),
         dependents=dependents,
         dependents_total=total,
         commands=_commands(summary, places, external=bool(row.external)),
@@ -88,9 +95,17 @@ def _places(connection: Connection, key: int) -> tuple[Place, ...]:
             t.presence.c.state,
             since.c.taken_at.label("since"),
             until.c.taken_at.label("until"),
+            *_archive_columns(),
         )
         .select_from(
             t.presence.join(t.source, t.source.c.id == t.presence.c.source_id)
+            .outerjoin(
+                t.archive,
+                (t.archive.c.source_id == t.presence.c.source_id)
+                & (t.archive.c.spec_id == t.presence.c.spec_id)
+                & t.presence.c.until.is_(None),
+            )
+            .outerjoin(t.archive_kind, t.archive_kind.c.id == t.archive.c.kind_id)
             .join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
             .join(since, since.c.id == t.presence.c.since)
             .outerjoin(until, until.c.id == t.presence.c.until)
@@ -116,8 +131,36 @@ def _places(connection: Connection, key: int) -> tuple[Place, ...]:
             presence=Presence(row.state),
             since=from_stored(row.since),
             until=from_stored(row.until) if row.until is not None else None,
+            archive=_archive(row) if row.asked_at is not None else None,
         )
         for row in rows
+    )
+
+
+def _archive_columns() -> tuple[Any, ...]:
+    return (
+        t.archive.c.state.label("archive_state"),
+        t.archive.c.asked_at,
+        t.archive.c.size,
+        t.archive.c.digest,
+        t.archive.c.signed,
+        t.archive.c.reason,
+        t.archive_kind.c.media_type,
+        t.archive_kind.c.compression,
+        t.archive_kind.c.algorithm,
+    )
+
+
+def _archive(row: Row[Any]) -> Archive:
+    return Archive(
+        state=ArchiveState(row.archive_state),
+        asked_at=from_stored(row.asked_at),
+        size=row.size,
+        digest=Digest(row.algorithm, row.digest.hex()) if row.digest is not None else None,
+        media_type=row.media_type or "",
+        compression=row.compression or "",
+        signed=bool(row.signed) if row.signed is not None else None,
+        reason=row.reason or "",
     )
 
 
@@ -174,7 +217,7 @@ def _dependents(connection: Connection, key: int) -> tuple[int, tuple[Dependent,
         select_specs(presence, t.edge_kind.c.deptypes, t.edge_kind.c.virtuals)
         .join(t.edge, (t.edge.c.parent_id == t.spec.c.id) & (t.edge.c.child_id == key))
         .join(t.edge_kind, t.edge_kind.c.id == t.edge.c.kind_id)
-        .order_by(presence.c.state.desc(), t.name.c.text, t.version.c.key.desc(), t.spec.c.hash)
+        .order_by(presence.c.state.desc(), t.name.c.text, t.version.c.key.desc().nulls_last(), t.spec.c.hash)
         .limit(_DEPENDENTS)
     ).all()
     summaries = read_summaries(connection, rows, _EVERYWHERE)
@@ -188,7 +231,7 @@ def _kind(deptypes: int, virtuals: str) -> EdgeKind:
     return EdgeKind(Deptype(deptypes), tuple(virtuals.split(",")) if virtuals else ())
 
 
-def _dependencies(connection: Connection, root: int) -> tuple[Dependency, ...]:
+def _dependencies(connection: Connection, root: int, *, sized: bool) -> tuple[Dependency, ...]:
     """Walk the DAG depth first; the walk itself is in memory, the DAG is read with one recursive statement."""
     reachable = (
         select(t.edge.c.child_id.label("id"))
@@ -209,6 +252,9 @@ def _dependencies(connection: Connection, root: int) -> tuple[Dependency, ...]:
     specs = {
         row.id: spec for row, spec in zip(rows, read_summaries(connection, rows, _EVERYWHERE), strict=True)
     }
+    if sized:
+        sizes = sizes_of(connection, list(specs), _EVERYWHERE)
+        specs = {key: replace(spec, size=sizes.get(key)) for key, spec in specs.items()}
     parents = select(reachable.c.id).union(select(t.spec.c.id).where(t.spec.c.id == root))
     children: dict[int, list[tuple[int, EdgeKind]]] = {}
     edges = connection.execute(
@@ -269,7 +315,7 @@ def _commands(spec: SpecSummary, places: Sequence[Place], *, external: bool) -> 
         return ()
     place = min(
         usable,
-        key=lambda one: (one.source.mirror.stack == "root", one.layout is not Layout.V3, str(one.source)),
+        key=lambda one: download_order(one.source.mirror.stack, one.layout, str(one.source)),
     )
     mirror = place.source.mirror
     label = mirror.ref if mirror.stack == "root" else f"{mirror.ref}-{mirror.stack}"

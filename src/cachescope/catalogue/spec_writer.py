@@ -1,29 +1,28 @@
 """Writes specs that the catalogue does not have in full yet: rows, edges, compressed originals.
 
 What is known of a spec only grows: named by an edge (0), told by a published page (1), read from a record (2).
+Specs come by columns and go to the tables by columns: what is done for each edge is done by ``map`` and ``zip`` alone.
 """
 
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.bulk import bulk_insert, bulk_insert_flat
+from cachescope.catalogue.bulk import bulk_insert, fast_rows
 from cachescope.catalogue.interning import Interned
-from cachescope.catalogue.originals import RecordCompressor
+from cachescope.catalogue.originals import DictionaryKeeper
 from cachescope.catalogue.summaries import chunks
 from cachescope.model.errors import MalformedRecord
 from cachescope.model.identity import DagHash
-from cachescope.model.record import SpecRecords, Verdict, Verification
-from cachescope.model.spec import ConcreteSpec
+from cachescope.model.record import Verdict
+from cachescope.model.spec_records import SpecBatch, SpecRecords
 
-__all__ = ["Knowledge", "SpecWriter", "Standing"]
-
-_BATCH = 2000
+__all__ = ["Knowledge", "SpecWriter", "Standing", "Written"]
 
 
 class Knowledge(enum.IntEnum):
@@ -34,25 +33,46 @@ class Knowledge(enum.IntEnum):
     RECORD = 2
 
 
+class Standing(NamedTuple):
+    """What the catalogue has of a spec."""
+
+    key: int
+    knowledge: int
+    verdict: int | None
+    """None where there is no record to recompute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of the records that were wanted."""
+
+    keys: Mapping[DagHash, int]
+    """Keys of all specs that were known or read."""
+
+    unreadable: frozenset[DagHash]
+    rejected: Sequence[MalformedRecord]
+    """Why they are unreadable."""
+
+
 class SpecWriter:
     """Writes specs within one transaction, and gives out their keys."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._interned = Interned(connection)
-        self._originals = RecordCompressor(connection)
+        self._dictionary = DictionaryKeeper(connection)
         self._next = int(connection.execute(select(func.max(t.spec.c.id))).scalar() or 0) + 1
         self._was_empty = self._next == 1
 
-    def find(self, hashes: Sequence[DagHash]) -> dict[DagHash, "Standing"]:
+    def find(self, hashes: Sequence[DagHash]) -> dict[DagHash, Standing]:
         """Return what stands of those hashes that the catalogue has."""
         if self._was_empty and self._next == 1:
             return {}
         found: dict[DagHash, Standing] = {}
         columns = (t.spec.c.hash, t.spec.c.id, t.spec.c.knowledge, t.spec.c.verdict)
         for some in chunks(hashes):
-            for dag_hash, *standing in self._connection.execute(
-                select(*columns).where(t.spec.c.hash.in_(some))
+            for dag_hash, *standing in fast_rows(
+                self._connection, select(*columns).where(t.spec.c.hash.in_(some))
             ):
                 found[dag_hash] = Standing(*standing)
         return found
@@ -65,101 +85,98 @@ class SpecWriter:
         *,
         doubted: frozenset[DagHash] = frozenset(),
         progress: Callable[[int, int], None] | None = None,
-    ) -> tuple[dict[DagHash, int], list[MalformedRecord]]:
+    ) -> Written:
         """Decode and write the wanted records; ``known`` has the keys of specs that were found before.
 
         A ``doubted`` spec stands with a record that did not recompute: only one that does replaces it. ``progress`` is
-        told how many of how many are done. Returns the keys of all specs that were read, and the records that could
-        not be.
+        told how many of how many are done.
         """
         level = Knowledge.PAGE if records.header.version is None else Knowledge.RECORD
-        batch = _Keys(known, self._next)
-        written: dict[DagHash, int] = {}
+        keys = _Keys(known, wanted, self._next)
+        unreadable: set[DagHash] = set()
         rejected: list[MalformedRecord] = []
-        if level is Knowledge.RECORD and self._originals.wants_training:
-            self._originals.train(wanted, records.original)
-        pending = iter(wanted)
-        expected = frozenset(wanted)
-        while some := list(islice(pending, _BATCH)):
-            decoded, unreadable = _decode(records, some)
-            rejected += unreadable
-            specs = [one.spec for one in decoded]
-            self._find_children(specs, batch, expected)
-            self._interned.load(specs)
-            for spec in specs:
-                written[spec.hash] = batch.key(spec.hash, spec.name)
-            better = [one for one in decoded if one.spec.hash not in doubted or one.is_verified]
-            rows = self._rows(better, batch, level)
-            self._interned.flush()
-            self._store(rows)
+        if level is Knowledge.RECORD and self._dictionary.wants_training:
+            self._dictionary.train(wanted, records.original)
+        done = 0
+        for batch in records.batches(wanted, self._dictionary.compression):
+            read = wanted[done : done + len(batch) + len(batch.rejected)]
+            done += len(read)
+            if batch.rejected:
+                rejected += batch.rejected
+                unreadable |= set(read).difference(batch.hashes)
+            self._write_batch(_without_worse(batch, doubted), keys, level)
             if progress is not None:
-                progress(len(written) + len(rejected), len(wanted))
-        self._insert_named(batch, written)
-        self._next = batch.next
+                progress(done, len(wanted))
+        self._insert_named(keys, unreadable)
+        self._next = keys.next
         self._interned.flush()
-        return written, rejected
+        return Written(keys.ids, frozenset(unreadable), rejected)
 
-    def _find_children(
-        self, specs: Iterable[ConcreteSpec], batch: "_Keys", expected: frozenset[DagHash]
-    ) -> None:
+    def _write_batch(self, batch: SpecBatch, keys: "_Keys", level: Knowledge) -> None:
+        self._find_children(batch, keys)
+        spec_ids = [keys.ids[one] for one in batch.hashes]
+        specs = list(self._spec_rows(batch, spec_ids, level))
+        edges = self._edge_rows(batch, spec_ids, keys)
+        self._interned.flush()
+        upgrades = [row for row in specs if keys.stands(row[0])]
+        if upgrades:
+            self._upgrade(upgrades)
+            specs = [row for row in specs if not keys.stands(row[0])]
+        bulk_insert(self._connection, t.spec, specs)
+        bulk_insert(self._connection, t.edge, edges)
+        bulk_insert(
+            self._connection,
+            t.spec_record,
+            zip(spec_ids, repeat(self._dictionary.dictionary_id), batch.originals),
+        )
+
+    def _find_children(self, batch: SpecBatch, keys: "_Keys") -> None:
         """Look up dependencies that the document itself does not hold: another mirror may have brought them."""
-        missing = {
-            edge.hash
-            for spec in specs
-            for edge in spec.edges
-            if edge.hash not in batch.ids and edge.hash not in expected
-        }
+        missing = {end.hash for end in batch.ends if end.hash not in keys.ids}
         if missing:
-            batch.ids.update({one: standing.key for one, standing in self.find(sorted(missing)).items()})
+            keys.ids.update({one: standing.key for one, standing in self.find(sorted(missing)).items()})
 
-    def _rows(self, decoded: Sequence["_Decoded"], batch: "_Keys", level: Knowledge) -> "_Rows":
+    def _spec_rows(
+        self, batch: SpecBatch, spec_ids: Sequence[int], level: Knowledge
+    ) -> Iterable[tuple[int, *tuple[object, ...]]]:
+        """Make the rows of ``spec``, in the order of its columns."""
         interned = self._interned
-        rows = _Rows()
-        ids, edges = batch.ids, rows.edges
-        ends: dict[
-            int, tuple[int, int]
-        ] = {}  # decoders share edges, so their identity is enough within a batch
-        for spec, verification, original in decoded:
-            key = ids[spec.hash]
-            row = (
-                key,
-                spec.hash,
-                int(level),
-                interned.names.key(spec.name),
-                interned.versions.key(spec.version),
-                interned.architecture(spec.architecture),
-                interned.compiler(spec.compiler),
-                interned.variant_set(spec.variants),
-                interned.names.key(spec.namespace),
-                spec.package_hash,
-                spec.build_spec,
-                int(spec.external),
-                spec.spec_format,
-                int(verification.verdict) if verification is not None else None,
-            )
-            (rows.upgrades if batch.stands(key) else rows.specs).append(row)
-            rows.keys.append(key)
-            rows.originals.append(original)
-            for position, edge in enumerate(spec.edges):
-                end = ends.get(id(edge))
-                if end is None:
-                    end = batch.key(edge.hash, edge.name), interned.edge_kind(edge.kind)
-                    for virtual in edge.kind.virtuals:
-                        interned.provider(virtual, edge.name)
-                    ends[id(edge)] = end
-                edges += (key, position, *end)
-        return rows
+        verdicts = [int(one) if one is not None else None for one in batch.verdicts]
+        return zip(
+            spec_ids,
+            batch.hashes,
+            repeat(int(level)),
+            interned.names.keys(batch.names),
+            interned.versions.keys(batch.versions),
+            interned.architectures(batch.architectures),
+            interned.compilers(batch.compilers),
+            interned.variant_sets(batch.variants),
+            interned.names.keys(batch.namespaces),
+            batch.package_hashes,
+            batch.build_specs,
+            map(int, batch.externals),
+            batch.formats,
+            verdicts,
+            strict=False,  # of 'repeat' there is no end
+        )
 
-    def _store(self, rows: "_Rows") -> None:
-        bulk_insert(self._connection, t.spec, rows.specs)
-        self._upgrade(rows.upgrades)
-        bulk_insert_flat(self._connection, t.edge, rows.edges)
-        bulk_insert(self._connection, t.spec_record, self._originals.rows(rows.keys, rows.originals))
+    def _edge_rows(
+        self, batch: SpecBatch, spec_ids: Sequence[int], keys: "_Keys"
+    ) -> Iterable[tuple[int, int, int, int]]:
+        """Make the rows of ``edge``, in the order of its key."""
+        kinds = self._interned.edge_kinds([end.kind for end in batch.ends])
+        children = [keys.child(end.hash, end.name) for end in batch.ends]
+        self._interned.note_providers(batch.ends)
+        return zip(
+            chain.from_iterable(map(repeat, spec_ids, batch.edge_counts)),
+            chain.from_iterable(map(range, batch.edge_counts)),
+            map(children.__getitem__, batch.edge_ends),
+            map(kinds.__getitem__, batch.edge_ends),
+            strict=True,
+        )
 
-    def _upgrade(self, rows: Sequence[tuple[object, ...]]) -> None:
+    def _upgrade(self, rows: Sequence[tuple[int, *tuple[object, ...]]]) -> None:
         """Fill in specs that stood with less knowledge; what a page or a worse record said of them gives way."""
-        if not rows:
-            return
         keys = [row[0] for row in rows]
         for some in chunks(keys):
             self._connection.execute(delete(t.spec_record).where(t.spec_record.c.spec_id.in_(some)))
@@ -173,97 +190,60 @@ class SpecWriter:
         names = [f"b_{column.name}" for column in t.spec.columns]
         self._connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
 
-    def _insert_named(self, batch: "_Keys", written: Mapping[DagHash, int]) -> None:
+    def _insert_named(self, keys: "_Keys", unreadable: set[DagHash]) -> None:
         """Write a row for every dependency that no record describes, so that edges have an end and a name."""
-        rows = []
-        self._interned.names.load({name for one, name in batch.named.items() if one not in written})
-        for dag_hash, name in batch.named.items():
-            if dag_hash not in written:
-                blank = (None,) * 5
-                name_id = self._interned.names.key(name)
-                rows.append(
-                    (
-                        batch.ids[dag_hash],
-                        dag_hash,
-                        int(Knowledge.NAMED),
-                        name_id,
-                        *blank,
-                        None,
-                        None,
-                        0,
-                        0,
-                        None,
-                    )
-                )
-        bulk_insert(self._connection, t.spec, rows)
+        names = {one: name for one, name in keys.named.items() if keys.lacks_row(one, unreadable)}
+        name_ids = self._interned.names.keys(list(names.values()))
+        blank = (None,) * 7
+        rows = [
+            (keys.ids[one], one, int(Knowledge.NAMED), name_id, *blank, 0, 0, None)
+            for one, name_id in zip(names, name_ids, strict=True)
+        ]
+        self._interned.flush()
+        bulk_insert(self._connection, t.spec, sorted(rows))
 
 
-class Standing(NamedTuple):
-    """What the catalogue has of a spec."""
-
-    key: int
-    knowledge: int
-    verdict: int | None
-    """None where there is no record to recompute."""
-
-
-class _Decoded(NamedTuple):
-    spec: ConcreteSpec
-    verification: Verification | None
-    original: bytes
-
-    @property
-    def is_verified(self) -> bool:
-        return self.verification is not None and self.verification.verdict is Verdict.VERIFIED
-
-
-def _decode(records: SpecRecords, hashes: Iterable[DagHash]) -> tuple[list[_Decoded], list[MalformedRecord]]:
-    """Decode a batch; the records that cannot be read are returned beside it."""
-    decoded: list[_Decoded] = []
-    rejected: list[MalformedRecord] = []
-    for dag_hash in hashes:
-        try:
-            spec = records.spec(dag_hash)
-        except MalformedRecord as error:
-            rejected.append(error)
-            continue
-        decoded.append(_Decoded(spec, records.verification(spec), records.original(dag_hash)))
-    return decoded, rejected
-
-
-@dataclass(slots=True)
-class _Rows:
-    """What one batch adds to the tables."""
-
-    specs: list[tuple[object, ...]] = field(default_factory=list)
-    upgrades: list[tuple[object, ...]] = field(default_factory=list)
-    """Rows of ``spec`` that stand already, with less knowledge."""
-
-    edges: list[object] = field(default_factory=list)
-    """Flat, for speed."""
-
-    keys: list[int] = field(default_factory=list)
-    originals: list[bytes] = field(default_factory=list)
-    """Records, in the order of ``keys``."""
+def _without_worse(batch: SpecBatch, doubted: frozenset[DagHash]) -> SpecBatch:
+    """Leave out records that do not recompute, where one that does not stands already."""
+    if not doubted:
+        return batch
+    keep = [
+        dag_hash not in doubted or verdict is Verdict.VERIFIED
+        for dag_hash, verdict in zip(batch.hashes, batch.verdicts, strict=True)
+    ]
+    return batch if all(keep) else batch.only(keep)
 
 
 class _Keys:
-    """Keys of specs by hash, known ones and those given out in this batch."""
+    """Keys of specs by hash: known ones, then those wanted in their order, then dependencies that nobody describes.
 
-    def __init__(self, known: Mapping[DagHash, int], first: int) -> None:
+    Keys in order let every table but the indexes grow at its end alone.
+    """
+
+    def __init__(self, known: Mapping[DagHash, int], wanted: Sequence[DagHash], first: int) -> None:
+        new = [one for one in wanted if one not in known]
         self.ids: dict[DagHash, int] = dict(known)
+        self.ids.update(zip(new, range(first, first + len(new)), strict=True))
         self.named: dict[DagHash, str] = {}
-        self.next = first
-        self._first = first
+        """Names of dependencies that may have no record, as their dependents give them."""
 
-    def key(self, dag_hash: DagHash, name: str) -> int:
-        found = self.ids.get(dag_hash)
-        if found is None:
-            found = self.ids[dag_hash] = self.next
-            self.named[dag_hash] = name
+        self._first = first
+        self._first_named = self.next = first + len(new)
+
+    def child(self, dag_hash: DagHash, name: str) -> int:
+        """Return the key of a dependency, a new one if nobody knows it."""
+        key = self.ids.get(dag_hash)
+        if key is None:
+            key = self.ids[dag_hash] = self.next
             self.next += 1
-        return found
+        if key >= self._first:
+            self.named[dag_hash] = name
+        return key
 
     def stands(self, key: int) -> bool:
         """Say whether the row stood in the catalogue before."""
         return key < self._first
+
+    def lacks_row(self, dag_hash: DagHash, unreadable: set[DagHash]) -> bool:
+        """Say whether no record has made a row for this dependency."""
+        return self.ids[dag_hash] >= self._first_named or dag_hash in unreadable

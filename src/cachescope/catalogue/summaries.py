@@ -130,7 +130,7 @@ def package_counts(
     )
     binary = case((specs.c.state > int(Presence.MENTIONED), 1), else_=0)
     newest = func.first_value(specs.c.version_id, type_=Integer).over(
-        partition_by=specs.c.name_id, order_by=(binary.desc(), t.version.c.key.desc())
+        partition_by=specs.c.name_id, order_by=(binary.desc(), t.version.c.key.desc().nulls_last())
     )
     ranked = (
         select(

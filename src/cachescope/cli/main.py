@@ -30,9 +30,12 @@ _COMMANDS = {
     "package": "reading",
     "show": "reading",
     "diff": "reading",
+    "coverage": "covering",
+    "why": "covering",
     "page": "exporting",
     "export": "exporting",
     "serve": "serving",
+    "db": "upkeep",
 }
 """Commands in the order of the help, and the module that each is in; it is loaded when the command is asked for."""
 
@@ -52,7 +55,11 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--db", metavar="FILE", help="File of the catalogue (CACHESCOPE_DB).")
+@click.option(
+    "--db",
+    metavar="DB",
+    help="The catalogue: a file, or postgresql+psycopg://USER@HOST/NAME (CACHESCOPE_DB).",
+)
 @click.version_option(__version__, message="cachescope %(version)s")
 @click.pass_context
 def app(context: click.Context, *, db: str | None) -> None:

@@ -3,27 +3,33 @@
 Elsewhere nothing is drawn: the report at the end has one line for each source.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from cachescope.jobs.progress import NoProgress, SyncProgress
+from cachescope.cli.context import error_console
+from cachescope.jobs.progress import NoProgress, SizesProgress, SyncProgress
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import Progress, TaskID
 
     from cachescope.model.results import SourceOutcome
 
-__all__ = ["sync_progress"]
+__all__ = ["Bars", "sync_progress"]
+
+
+class Bars(SyncProgress, SizesProgress, Protocol):
+    """Drawn for all that a sync does."""
 
 
 @contextmanager
-def sync_progress(console: "Console") -> Iterator[SyncProgress]:
-    """Draw bars while the block runs, if somebody looks."""
-    if not console.is_terminal:
+def sync_progress() -> Iterator[Bars]:
+    """Draw bars on standard error while the block runs, if somebody looks."""
+    if not sys.stderr.isatty():
         yield NoProgress()
         return
+    console = error_console()
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
@@ -51,8 +57,16 @@ class _Bars:
         rate = f", {speed:,.0f} a second" if speed else ""
         self._bars.update(task, figures=f"{done:,} of {total:,} records{rate}")
 
+    def sized(self, name: str, done: int, total: int) -> None:
+        task = self._show(name, "sizes", done, total, "")
+        speed = self._bars.tasks[self._bars.task_ids.index(task)].speed
+        rate = f", {speed:,.0f} a second" if speed else ""
+        self._bars.update(task, figures=f"{done:,} of {total:,} binaries{rate}")
+        if done >= total:
+            self._bars.remove_task(self._tasks.pop((name, "sizes")))
+
     def finished(self, outcome: "SourceOutcome") -> None:
-        for key in [key for key in self._tasks if key[0] == str(outcome.name)]:
+        for key in [key for key in list(self._tasks) if key[0] == str(outcome.name)]:
             self._bars.remove_task(self._tasks.pop(key))
 
     def _show(self, name: str, verb: str, done: int, total: int | None, figures: str) -> "TaskID":

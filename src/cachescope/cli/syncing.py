@@ -1,37 +1,38 @@
 """``sync``: reads mirrors and published pages into the catalogue."""
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
 
-from cachescope.cli.context import Context, console, error_console, say, write_bytes
+from cachescope.cli.context import Context, say, write_bytes
 from cachescope.cli.options import as_json as json_option
-from cachescope.model.errors import CachescopeError, NotInCatalogue, UserInputError
-from cachescope.model.identity import MirrorName, SourceName, parse_source_name
-from cachescope.model.mirror import MirrorUrl
-from cachescope.model.results import Attempt, AttemptOutcome, SourceOutcome, SyncReport
+from cachescope.cli.sync_targets import Plan, Step, ask_first, done
+from cachescope.model.errors import CachescopeError, UserInputError
+from cachescope.model.identity import SourceName
+from cachescope.model.results import SizesOutcome, SourceOutcome, SyncReport
 
 if TYPE_CHECKING:
-    from cachescope.compose import Writing
-    from cachescope.jobs.published_pages import PageReader
-    from cachescope.jobs.refresh import Refresher
+    from cachescope.jobs.freshness import Asked
+    from cachescope.jobs.sizes import SizeReader
 
 __all__ = ["sync"]
-
-_PUBLIC_REF = re.compile(r"develop(-\d{4}-\d{2}-\d{2})?|v\d+\.\d+(\.\d+)?")
 
 
 @click.command()
 @click.argument("targets", nargs=-1, metavar="[NAME or URL]...")
 @click.option("--as", "name", metavar="NAME", help="Name for the mirror at an address.")
-@click.option("--probe", is_flag=True, help="Ask again for layouts that a mirror did not have.")
+@click.option("--probe", is_flag=True, help="Ask again for layouts (and sizes) that a mirror did not have.")
 @click.option("--strict", is_flag=True, help="Refuse an index with even one record that cannot be read.")
 @click.option("--allow-empty", is_flag=True, help="Accept an index that lost all its records.")
+@click.option(
+    "--sizes",
+    "with_sizes",
+    is_flag=True,
+    help="Ask also how large the binaries are that were not asked for yet.",
+)
 @click.option(
     "--keep-going/--fail-fast",
     default=True,
@@ -48,6 +49,7 @@ def sync(
     probe: bool,
     strict: bool,
     allow_empty: bool,
+    with_sizes: bool,
     keep_going: bool,
     as_json: bool,
 ) -> int:
@@ -61,163 +63,97 @@ def sync(
 
     if name is not None and len(targets) != 1:
         raise UserInputError("--as names one mirror", hint="give one address with --as")
-    hints: list[str] = []
-    outcomes: list[SourceOutcome] = []
-    with compose.writing(context.settings()) as tools, sync_progress(error_console()) as progress:
-        plan = _Plan(
+    settings, report = context.settings(), _Report(as_json=as_json)
+    with ExitStack() as stack:
+        progress = stack.enter_context(sync_progress())
+        asked: Asked | None = None
+        if len(targets) <= 1 and not probe and not with_sizes:
+            check = compose.freshness(settings, progress, strict=strict, allow_empty=allow_empty)
+            asked = ask_first(stack.enter_context(check), targets, name)
+        if asked is not None and asked.outcomes is not None:
+            report.add(asked.outcomes)
+            return report.finish()
+        tools = stack.enter_context(compose.writing(settings))
+        refresher = tools.refresher(progress, probe=probe, strict=strict, allow_empty=allow_empty)
+        plan = Plan(
             tools=tools,
-            refresher=tools.refresher(progress, probe=probe, strict=strict, allow_empty=allow_empty),
+            refresher=refresher,
             pages=tools.page_reader(progress, strict=strict),
-            hints=hints,
+            hints=report.hints,
         )
         # All targets are understood before the first one is read.
-        for step in plan.steps(targets, name):
-            done = _done(step)
-            outcomes.extend(done)
-            if not as_json:
-                _print(done)
-            if not keep_going and any(one.error is not None for one in done):
+        if asked is not None and asked.fetched is not None:
+            steps: Sequence[Step] = [plan.fetched(asked.fetched)]
+        else:
+            steps = plan.steps(targets, name)
+        for outcomes in plan.done_side_by_side(steps) if keep_going else map(done, steps):
+            report.add(outcomes)
+            if not keep_going and any(one.error is not None for one in outcomes):
                 break
-    hints.extend(_remedies(outcomes))
-    if as_json:
-        from cachescope.present import to_json
-
-        write_bytes(to_json.render_sync(SyncReport(tuple(outcomes), tuple(hints))))
-    else:
-        for hint in hints:
-            say(hint)
-    return _exit_code(outcomes)
+        else:
+            if with_sizes:
+                sizes = tools.size_reader(progress, again=probe)
+                report.add_sizes(_read_sizes(sizes, report.outcomes, everything=not targets))
+    return report.finish()
 
 
-def _done(step: "_Step") -> Sequence[SourceOutcome]:
-    """Take one step; what is wrong with its target alone does not keep the others from being read."""
-    try:
-        return step.read()
-    except (NotInCatalogue, UserInputError) as error:
-        attempt = Attempt(None, AttemptOutcome.FAILED, str(error))
-        return [SourceOutcome(name=step.target, layout=None, attempt=attempt, error=error)]
+@dataclass(slots=True, kw_only=True)
+class _Report:
+    """What is printed as it comes, or (as JSON) at the end."""
+
+    as_json: bool
+    outcomes: list[SourceOutcome] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
+    sizes: tuple[SizesOutcome, ...] | None = None
+
+    def add(self, outcomes: Sequence[SourceOutcome]) -> None:
+        from cachescope.present import sync_text
+
+        self.outcomes.extend(outcomes)
+        for outcome in () if self.as_json else outcomes:
+            for line in sync_text.sync_lines(outcome):
+                say(line)
+
+    def add_sizes(self, outcomes: Sequence[SizesOutcome]) -> None:
+        from cachescope.present import sync_text
+
+        self.sizes = tuple(outcomes)
+        for outcome in () if self.as_json else outcomes:
+            for line in sync_text.sizes_lines(outcome):
+                say(line)
+
+    def finish(self) -> int:
+        """Print the remedies, or all as JSON; return the worst exit code."""
+        ended: list[SourceOutcome | SizesOutcome] = [*self.outcomes, *(self.sizes or ())]
+        self.hints.extend(_remedies(ended))
+        if self.as_json:
+            from cachescope.present import to_json
+
+            write_bytes(to_json.render_sync(SyncReport(tuple(self.outcomes), tuple(self.hints), self.sizes)))
+        else:
+            for hint in self.hints:
+                say(hint)
+        return _exit_code(ended)
 
 
-def _print(outcomes: Sequence[SourceOutcome]) -> None:
-    from cachescope.present import to_text
+def _read_sizes(
+    reader: "SizeReader", outcomes: Sequence[SourceOutcome], *, everything: bool
+) -> Sequence[SizesOutcome]:
+    """Ask for sizes where the index could be read: a mirror that is down is told once."""
+    down = {str(one.name) for one in outcomes if one.error is not None}
+    asked = [one.name for one in outcomes if isinstance(one.name, SourceName) and str(one.name) not in down]
+    if everything and not down:
+        return reader.read()
+    return reader.read(asked)
 
-    for outcome in outcomes:
-        to_text.sync_outcome(console(), outcome)
 
-
-def _remedies(outcomes: Sequence[SourceOutcome]) -> Sequence[str]:
+def _remedies(outcomes: Sequence[SourceOutcome | SizesOutcome]) -> Sequence[str]:
     """Return what to do about the failures, each once."""
     hints = [one.error.hint for one in outcomes if isinstance(one.error, CachescopeError)]
     return [f"Hint: {hint}" for hint in dict.fromkeys(hints) if hint]
 
 
-def _exit_code(outcomes: Sequence[SourceOutcome]) -> int:
+def _exit_code(outcomes: Sequence[SourceOutcome | SizesOutcome]) -> int:
     """Return the worst code of several mirrors."""
     codes = [one.error.exit_code for one in outcomes if isinstance(one.error, CachescopeError)]
     return max(codes, default=0)
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One target, understood."""
-
-    target: SourceName | MirrorUrl
-    read: Callable[[], Sequence[SourceOutcome]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan:
-    """From what was typed to what is read."""
-
-    tools: "Writing"
-    refresher: "Refresher"
-    pages: "PageReader"
-    hints: list[str]
-
-    def steps(self, targets: Sequence[str], name: str | None) -> Sequence[_Step]:
-        """Understand all targets; without one, everything that is known. Raises ``UserInputError``."""
-        if targets:
-            return [
-                self._address(one, name) if _is_address(one) else self._named(one, name) for one in targets
-            ]
-        from cachescope.catalogue import registry
-
-        with self.tools.catalogue.reading() as connection:
-            mirrors = [mirror.name for mirror in registry.mirrors(connection) if mirror.url is not None]
-        steps = [_Step(SourceName(mirror), partial(self.refresher.refresh, mirror)) for mirror in mirrors]
-        addresses = self.pages.known_pages()
-        if addresses:
-            steps.append(_Step(addresses[0], self.pages.read_known))
-        if not steps:
-            raise UserInputError(
-                "no mirror is registered yet",
-                hint="cachescope add NAME URL, or at once: cachescope sync URL --as NAME",
-            )
-        return steps
-
-    def _named(self, target: str, name: str | None) -> _Step:
-        from cachescope.catalogue import registry
-
-        source = parse_source_name(target)
-        if name is not None:
-            raise UserInputError(
-                f"{target} is the name of a mirror, not an address", hint="--as goes with an address"
-            )
-        with self.tools.catalogue.reading() as connection:
-            mirror = registry.find_mirror(connection, source.mirror)
-        if mirror is not None and mirror.url is None:
-            return _Step(source, partial(self.pages.read_known, source.mirror))
-        return _Step(source, partial(self.refresher.refresh, source.mirror, view=source.view))
-
-    def _address(self, target: str, name: str | None) -> _Step:
-        from cachescope import compose
-        from cachescope.catalogue import registry
-        from cachescope.jobs.published_pages import is_page_address
-
-        url = compose.parse_url(target)
-        if is_page_address(target):
-            return _Step(url, partial(self.pages.read_page, url))
-        if name is not None:
-            return _Step(url, partial(self._read_mirror, parse_source_name(name), url))
-        if self.refresher.has_no_index(url) and self.pages.holds_pages(url):
-            return _Step(url, partial(self.pages.read_folder, url))
-        with self.tools.catalogue.reading() as connection:
-            known = [mirror.name for mirror in registry.mirrors(connection) if mirror.url == url]
-        return _Step(
-            url, partial(self._read_mirror, SourceName(known[0] if known else _guessed_name(url)), url)
-        )
-
-    def _read_mirror(self, source: SourceName, url: MirrorUrl) -> Sequence[SourceOutcome]:
-        from cachescope.catalogue import registry
-
-        with self.tools.catalogue.reading() as connection:
-            is_new = registry.find_mirror(connection, source.mirror) is None
-        outcomes = self.refresher.refresh_at(source.mirror, url, view=source.view)
-        if is_new and all(one.error is not None for one in outcomes):
-            self.hints.append(
-                f"kept as {source.mirror}, to be tried again; 'cachescope remove {source.mirror}' forgets it"
-            )
-        elif source.view is None and (views := self.refresher.views(source.mirror)):
-            self.hints.append(
-                f"{source.mirror} has views too ({', '.join(views)}); "
-                f"read one with: cachescope sync {source.mirror}@{views[0]}"
-            )
-        return outcomes
-
-
-def _is_address(text: str) -> bool:
-    """Tell an address from a name: by its form, else because it is there on the disk (as in ``sync mirrors/site``)."""
-    return "://" in text or text.startswith((".", "/", "~")) or text.endswith(".md") or Path(text).exists()
-
-
-def _guessed_name(url: MirrorUrl) -> MirrorName:
-    """Make a name of an address: its last parts, if the one before the last is a public ref."""
-    parts = [re.sub(r"[^A-Za-z0-9_.+-]", "-", part) for part in url.text.split("/") if part]
-    is_staged = len(parts) > 1 and _PUBLIC_REF.fullmatch(parts[-2])
-    text = f"{parts[-2]}/{parts[-1]}" if is_staged else parts[-1]
-    try:
-        return parse_source_name(text).mirror
-    except UserInputError as error:
-        raise UserInputError(
-            "no name can be made of the address", where=str(url), hint="give one with --as NAME"
-        ) from error

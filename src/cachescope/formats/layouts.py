@@ -7,20 +7,26 @@ Source: Spack 1.2 ``url_buildcache`` and 0.23 ``binary_distribution``. Paths are
          v3/manifests/spec/NAME/NAME-VERSION-HASH.spec.manifest.json
          blobs/sha256/ab/abcdef...                        note: not below v3/
     v2   build_cache/index.json                           and index.json.hash beside it
+         build_cache/A-C-CV-N-V-H.spec.json.sig           or .spec.json; A is platform-os-target, C CV the compiler
+         build_cache/A/C-CV/N-V/A-C-CV-N-V-H.spack        the archive
 """
 
 import re
 from dataclasses import dataclass
 
+from cachescope.model.archive import Binary
 from cachescope.model.identity import Digest, ViewName
 from cachescope.model.mirror import Layout
 
 __all__ = [
     "VIEWS_FOLDER",
     "IndexLocation",
+    "archive_path",
     "blob_path",
     "index_locations",
     "mirror_root_of_index",
+    "spec_document_paths",
+    "spec_manifest_path",
     "view_location",
 ]
 
@@ -52,6 +58,46 @@ def view_location(view: ViewName) -> IndexLocation:
 def blob_path(digest: Digest) -> str:
     """Return where a mirror keeps the bytes with this digest."""
     return f"blobs/{digest.algorithm}/{digest.hexadecimal[:2]}/{digest.hexadecimal}"
+
+
+def spec_manifest_path(binary: Binary) -> str:
+    """Return where a mirror of layout v3 has the manifest of a binary; views have none of their own."""
+    return f"v3/manifests/spec/{_safe(binary.name)}/{_name_version_hash(binary)}.spec.manifest.json"
+
+
+def spec_document_paths(binary: Binary) -> tuple[str, str]:
+    """Return where a mirror of layout v2 has the spec document: signed, which counts where both are, and unsigned."""
+    place = f"build_cache/{_architecture(binary)}-{_compiler(binary)}-{_name_version_hash(binary)}.spec.json"
+    return f"{place}.sig", place
+
+
+def archive_path(binary: Binary) -> str:
+    """Return where a mirror of layout v2 has the archive of a binary."""
+    architecture, compiler = _architecture(binary), _compiler(binary)
+    folder = f"build_cache/{architecture}/{compiler}/{_safe(f'{binary.name}-{binary.version}')}"
+    return f"{folder}/{architecture}-{compiler}-{_name_version_hash(binary)}.spack"
+
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_+.-]")
+
+
+def _safe(text: str) -> str:
+    """Replace what Spack replaces in names of files, for example the ``/`` and ``=`` of a git version."""
+    return _UNSAFE.sub("_", text)
+
+
+def _name_version_hash(binary: Binary) -> str:
+    return _safe(f"{binary.name}-{binary.version}-{binary.hash}")
+
+
+def _architecture(binary: Binary) -> str:
+    one = binary.architecture
+    return _safe(f"{one.platform}-{one.os}-{one.target}")
+
+
+def _compiler(binary: Binary) -> str:
+    one = binary.compiler
+    return _safe(f"{one.name}-{one.version}") if one is not None else "none-none"
 
 
 _INDEX_TAIL = re.compile(r"/(?:v\d+/manifests/.*|blobs/.*|build_cache/.*)")

@@ -18,10 +18,17 @@ from cachescope.model.errors import MalformedDocument, UnsupportedVersion, UserI
 from cachescope.model.identity import parse_digest
 from cachescope.model.manifest import BlobRef, Manifest
 
-__all__ = ["decode_manifest", "index_blob"]
+__all__ = ["NEWEST_INDEX_VERSION", "archive_blob", "decode_manifest", "index_blob"]
+
+NEWEST_INDEX_VERSION = 8
+"""Of Spack 1.2; an index that says more is refused by name."""
 
 _MANIFEST_VERSION = 3
+_LARGEST = 2**63 - 1
+"""Bytes; what a column of the catalogue holds."""
+
 _INDEX_MEDIA_TYPE = re.compile(r"application/vnd\.spack\.db\.v(\d{1,9})\+json")
+_ARCHIVE_MEDIA_TYPE = re.compile(r"application/vnd\.spack\.install\.v\d{1,9}\.tar\+\w{1,20}")
 
 
 class _BlobWire(msgspec.Struct, rename="camel"):
@@ -66,7 +73,7 @@ def _blob(wire: _BlobWire, kind: str) -> BlobRef:
             f"the {kind} names a blob by something that is no checksum: {error.message}",
             hint="do not use this mirror before its maintainer has looked at it: such a manifest can be an attack",
         ) from error
-    if wire.content_length < 0:
+    if not 0 <= wire.content_length <= _LARGEST:
         raise MalformedDocument(f"the {kind} gives a blob the size {wire.content_length}")
     return BlobRef(
         media_type=wire.media_type, digest=digest, size=wire.content_length, compression=wire.compression
@@ -93,4 +100,14 @@ def index_blob(manifest: Manifest, *, newest: int) -> BlobRef:
         )
     raise MalformedDocument(
         "the index manifest names no index", hint="'spack buildcache update-index' writes it anew"
+    )
+
+
+def archive_blob(manifest: Manifest) -> BlobRef:
+    """Choose the archive of a spec manifest: the first that is one, of whatever version. Raises ``MalformedDocument``."""
+    for blob in manifest.blobs:
+        if _ARCHIVE_MEDIA_TYPE.fullmatch(blob.media_type):
+            return blob
+    raise MalformedDocument(
+        "the spec manifest names no archive", hint="'spack buildcache push' writes it anew"
     )

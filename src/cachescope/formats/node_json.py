@@ -11,7 +11,7 @@ Older shapes: ``compiler`` on the node (formats 1 to 4); dependencies with ``typ
 (1); the whole node below its name (1); ``target`` as an object. Source: Spack 1.2 ``spec.SpecfileReaderBase`` and kin.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -35,9 +35,10 @@ __all__ = ["NodeDecoder", "NodeWire"]
 
 _DEPTYPES = {"build": Deptype.BUILD, "link": Deptype.LINK, "run": Deptype.RUN, "test": Deptype.TEST}
 _LANGUAGES = ("c", "cxx", "fortran")
-_MOST_KNOWN_EDGES = 200_000  # some 60 MB
+_MOST_KNOWN_EDGES = 100_000  # some 40 MB
 _FORMAT_5 = 5
 _SHOWN = 80
+_NUL_ESCAPED = b"\\u0000"
 
 
 class _TargetWire(msgspec.Struct):
@@ -125,7 +126,7 @@ class NodeDecoder:
         self.dropped_edges = 0
 
     def decode(
-        self, dag_hash: DagHash, record: msgspec.Raw | bytes, *, document_format: int, where: str
+        self, dag_hash: DagHash, record: memoryview | msgspec.Raw | bytes, *, document_format: int, where: str
     ) -> ConcreteSpec:
         """Decode one node. Raises ``MalformedRecord`` with ``where`` and the path below it."""
         path = ""
@@ -144,7 +145,7 @@ class NodeDecoder:
             problem, inner = describe(error)
             raise MalformedRecord(problem, where=below(where + path, inner)) from error
         external = wire.external
-        return ConcreteSpec(
+        spec = ConcreteSpec(
             dag_hash,
             self._package_name(wire.name, f"{where}.name"),
             wire.version,
@@ -158,8 +159,12 @@ class NodeDecoder:
             spec_format,
             edges,
         )
+        if _NUL_ESCAPED in bytes(record) and any("\0" in text for text in _texts(spec)):
+            # Names, versions and values go into databases, paths and terminals, where it ends a text or is refused.
+            raise MalformedRecord("a text holds a NUL", where=where)
+        return spec
 
-    def _wire(self, record: msgspec.Raw | bytes, where: str) -> NodeWire:
+    def _wire(self, record: memoryview | msgspec.Raw | bytes, where: str) -> NodeWire:
         wire = self._node.decode(record)
         if not wire.name:
             # Format 1 puts the node below its name; the outer object then has this one key.
@@ -213,20 +218,22 @@ class NodeDecoder:
             ]
             return tuple(edge for edge in found if edge is not None)
         # An entry is written out again for each dependent: equal text is the same edge, decoded once.
-        known = self._known_edges
-        edges: list[DependencyEdge] = []
-        for position, raw in enumerate(entries):
-            text = bytes(raw)
-            edge = known.get(text)
-            if edge is None:
-                edge = self._edge(text, f"{where}.dependencies[{position}]", "")
-                if edge is None:
-                    continue
-                if len(known) >= _MOST_KNOWN_EDGES:
-                    known.clear()
-                known[text] = edge
-            edges.append(edge)
-        return tuple(edges)
+        texts = list(map(bytes, entries))
+        edges = list(map(self._known_edges.get, texts))
+        if all(edges):
+            return tuple(edges)  # type: ignore[arg-type] # none of them is None
+        for position, text in enumerate(texts):
+            if edges[position] is None:
+                edges[position] = self._new_edge(text, f"{where}.dependencies[{position}]")
+        return tuple(filter(None, edges))
+
+    def _new_edge(self, text: bytes, where: str) -> DependencyEdge | None:
+        edge = self._edge(text, where, "")
+        if edge is not None:
+            if len(self._known_edges) >= _MOST_KNOWN_EDGES:
+                self._known_edges.clear()
+            self._known_edges[text] = edge
+        return edge
 
     def _edge(self, text: bytes, where: str, name: str) -> DependencyEdge | None:
         """Decode one dependency; None, and counted, for one that points nowhere."""
@@ -295,6 +302,19 @@ class NodeDecoder:
         if known is None:
             known = self._compilers[text] = Compiler(name, version)
         return known
+
+
+def _texts(spec: ConcreteSpec) -> Iterator[str]:
+    """Yield all texts of a spec that are kept, the record itself left out."""
+    yield from (spec.version, spec.namespace, spec.package_hash)
+    yield from (spec.architecture.platform, spec.architecture.os, spec.architecture.target)
+    if spec.compiler is not None:
+        yield from (spec.compiler.name, spec.compiler.version)
+    for name, value in (*spec.variants.variants, *spec.variants.flags):
+        yield name
+        yield from () if isinstance(value, bool) else (value,) if isinstance(value, str) else value
+    for edge in spec.edges:
+        yield from (edge.name, *edge.kind.virtuals)
 
 
 def _build_spec(wire: NodeWire, where: str) -> DagHash | None:

@@ -41,6 +41,7 @@ from cachescope.model.identity import (
 )
 from cachescope.model.record import IndexHeader, Presence, Verification
 from cachescope.model.spec import NO_COMPILER, Architecture, Compiler, ConcreteSpec, Variant, VariantSet
+from cachescope.model.spec_records import Compress, SpecBatch, batch_of, batches
 
 __all__ = ["PageRow", "PublishedPage", "decode_page", "encode_page", "printed_row"]
 
@@ -140,6 +141,15 @@ class PageRecords:
     def verification(self, spec: ConcreteSpec) -> Verification | None:  # noqa: ARG002 - the protocol's signature
         """Return nothing: a row is not the text that was hashed."""
         return None
+
+    def batches(self, wanted: Sequence[DagHash], compress: Compress) -> Iterator[SpecBatch]:
+        """Read rows by batches."""
+        for some in batches(wanted):
+            yield batch_of(
+                [self.spec(one) for one in some],
+                verdicts=[None] * len(some),
+                originals=compress([self.original(one) for one in some]),
+            )
 
     def __iter__(self) -> Iterator[DagHash]:
         return iter(self._presence)

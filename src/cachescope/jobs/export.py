@@ -68,7 +68,11 @@ def _row(one: PageSpec, *, with_sizes: bool) -> PageRow:
     spec = one.spec
     # What came from a page is printed as it stood there; what came from an index, by the rule of its format.
     printed = printed_row(one.original) if one.original is not None else None
-    size = printed.size if printed is not None and with_sizes and printed.size.isdecimal() else "-"
+    size = "-"
+    if with_sizes and spec.size is not None:
+        size = str(spec.size)
+    elif with_sizes and printed is not None and printed.size.isdecimal():
+        size = printed.size
     return PageRow(
         hash=spec.hash,
         version=spec.version,

@@ -1,20 +1,24 @@
 """Reads the index of one source from a mirror: conditionally, checked against its digest, split but not decoded."""
 
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from cachescope.catalogue.registry import KnownDocument
-from cachescope.formats.index_json import NEWEST_INDEX_VERSION, IndexDocument, open_index
 from cachescope.formats.layouts import IndexLocation, blob_path
-from cachescope.formats.manifest_json import decode_manifest, index_blob
+from cachescope.formats.manifest_json import NEWEST_INDEX_VERSION, decode_manifest, index_blob
 from cachescope.model.errors import CachescopeError, MalformedDocument
+from cachescope.model.identity import Digest
 from cachescope.model.manifest import BlobRef
 from cachescope.model.mirror import Layout
 from cachescope.model.record import Validator
+from cachescope.model.standing import KnownDocument
 from cachescope.transport.body import decompressed, digest_of
 from cachescope.transport.source import Body, ByteSource, Fetched, Missing, Progress, Unchanged
+
+if TYPE_CHECKING:
+    from cachescope.formats.index_json import IndexDocument
 
 __all__ = ["Absent", "IndexRead", "IndexReader", "ReadResult", "Same"]
 
@@ -25,7 +29,7 @@ _ATTEMPTS = 3
 class IndexRead:
     """An index that differs from the known one; its document lives as long as the reader."""
 
-    records: IndexDocument
+    records: "IndexDocument"
     validator: Validator
     digest: str
     path: str
@@ -112,23 +116,22 @@ class IndexReader:
         if not isinstance(outcome, Fetched):
             return None
         body = self._kept(outcome.body)
-        with _at(path):
-            found = digest_of(body, blob.digest.algorithm)
-            if found != blob.digest:
-                size = (
-                    f"; it has {len(body.data)} bytes where {blob.size} are stated"
-                    if len(body.data) != blob.size
-                    else ""
-                )
-                raise MalformedDocument(
-                    f"the index does not have the checksum that its manifest states{size}",
-                    hint="it may be truncated or altered: 'spack buildcache update-index' writes it anew",
-                )
-            if blob.compression != "none":
-                body = self._kept(
-                    decompressed(body, blob.compression, self._limit, temporary_folder=self._temporary_folder)
-                )
-            return IndexRead(open_index(body.data), validator, str(blob.digest), manifest_path)
+        with _at(path), _beside(lambda: digest_of(body, blob.digest.algorithm)) as digest:
+            try:
+                unpacked = body
+                if blob.compression != "none":
+                    unpacked = self._kept(
+                        decompressed(
+                            body, blob.compression, self._limit, temporary_folder=self._temporary_folder
+                        )
+                    )
+                records = self._open(unpacked)
+            except MalformedDocument:
+                # Of an altered document the checksum is what is wrong, not what it did to the JSON.
+                _check(body, blob, digest())
+                raise
+            _check(body, blob, digest())
+            return IndexRead(records, validator, str(blob.digest), manifest_path)
 
     def _read_v2(self, path: str, known: KnownDocument | None, progress: Progress) -> ReadResult:
         validator = known.validator if known is not None else None
@@ -145,7 +148,7 @@ class IndexReader:
         if known is not None and digest == known.digest:
             return Same(outcome.validator)
         with _at(path):
-            return IndexRead(open_index(body.data), outcome.validator, digest, path)
+            return IndexRead(self._open(body), outcome.validator, digest, path)
 
     def _hash_document(self, path: str) -> str | None:
         outcome = self._source.read(f"{path}.hash")
@@ -154,8 +157,38 @@ class IndexReader:
         with outcome.body as body:
             return "sha256:" + bytes(body.data[:80]).decode("ascii", "replace").strip()
 
+    def _open(self, body: Body) -> "IndexDocument":
+        # What reads an index takes longer to import than a mirror that did not change to ask.
+        from cachescope.formats.index_json import open_index
+        from cachescope.jobs.record_workers import record_processes
+
+        processes = record_processes(body.descriptor, len(body.data))
+        return open_index(body.data, self._bodies.enter_context(processes))
+
     def _kept(self, body: Body) -> Body:
         return self._bodies.enter_context(body)
+
+
+def _check(body: Body, blob: BlobRef, found: Digest) -> None:
+    if found != blob.digest:
+        size = (
+            f"; it has {len(body.data)} bytes where {blob.size} are stated"
+            if len(body.data) != blob.size
+            else ""
+        )
+        raise MalformedDocument(
+            f"the index does not have the checksum that its manifest states{size}",
+            hint="it may be truncated or altered: 'spack buildcache update-index' writes it anew",
+        )
+
+
+@contextmanager
+def _beside(work: Callable[[], Digest]) -> Iterator[Callable[[], Digest]]:
+    """Do some work in another thread: a checksum needs no interpreter, and takes as long as splitting."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(work).result
 
 
 class _at:  # noqa: N801 - reads as a preposition

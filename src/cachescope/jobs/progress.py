@@ -4,11 +4,11 @@ from typing import Protocol
 
 from cachescope.model.results import SourceOutcome
 
-__all__ = ["NoProgress", "SyncProgress"]
+__all__ = ["NoProgress", "SizesProgress", "SyncProgress"]
 
 
 class SyncProgress(Protocol):
-    """Told by ``refresh`` in the thread that reads."""
+    """Told by ``refresh``; of several mirrors at once ``reading`` is told in the threads that read them."""
 
     def reading(self, name: str, done: int, total: int | None) -> None:
         """Bytes of the index of ``name`` so far, and all if known."""
@@ -23,6 +23,14 @@ class SyncProgress(Protocol):
         ...
 
 
+class SizesProgress(Protocol):
+    """Told by ``sizes`` in the thread that writes."""
+
+    def sized(self, name: str, done: int, total: int) -> None:
+        """Binaries of the source ``name`` that were asked for, of how many."""
+        ...
+
+
 class NoProgress:
     """Says nothing."""
 
@@ -33,4 +41,7 @@ class NoProgress:
         """Ignore it."""
 
     def finished(self, outcome: SourceOutcome) -> None:
+        """Ignore it."""
+
+    def sized(self, name: str, done: int, total: int) -> None:
         """Ignore it."""

@@ -4,21 +4,28 @@ One transaction a mirror. What fails leaves the former snapshot as it was, and t
 """
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
-from pathlib import Path
 
 from sqlalchemy import Connection
 
 from cachescope.catalogue import registry
 from cachescope.catalogue.engine import Catalogue
-from cachescope.catalogue.registry import KnownDocument, KnownSource
 from cachescope.catalogue.snapshots import SnapshotChange, SnapshotWriter
-from cachescope.formats.layouts import VIEWS_FOLDER, IndexLocation, index_locations, view_location
-from cachescope.jobs.index_reading import Absent, IndexRead, IndexReader, ReadResult, Same
+from cachescope.formats.layouts import VIEWS_FOLDER, index_locations, view_location
+from cachescope.jobs.fetching import (
+    FetchedMirror,
+    Fetcher,
+    PlannedMirror,
+    Reading,
+    RefreshOptions,
+    outcome_of,
+    plan_mirror,
+)
+from cachescope.jobs.index_reading import Absent, IndexRead, ReadResult, Same
 from cachescope.jobs.progress import SyncProgress
 from cachescope.model.errors import (
     AccessDenied,
@@ -28,41 +35,11 @@ from cachescope.model.errors import (
     NotInCatalogue,
 )
 from cachescope.model.identity import MirrorName, SourceName, ViewName
-from cachescope.model.mirror import Layout, MirrorUrl
-from cachescope.model.results import Attempt, AttemptOutcome, Counts, SourceOutcome
+from cachescope.model.mirror import MirrorUrl
+from cachescope.model.results import Attempt, AttemptOutcome, SourceOutcome
 from cachescope.transport.source import ByteSource
 
-__all__ = ["RefreshOptions", "Refresher"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefreshOptions:
-    """How to read."""
-
-    probe: bool = False
-    """Ask for layouts again that a mirror did not have."""
-
-    probe_after: timedelta = timedelta(days=7)
-    strict: bool = False
-    """Refuse a snapshot with even one record that cannot be read."""
-
-    allow_empty: bool = False
-    """Accept an index without records where the former one had some."""
-
-    max_unpacked_bytes: int = 4 * 1024**3
-    temporary_folder: Path | None = None
-    """Where a large index is held while it is unpacked; None is the system's choice."""
-
-
-@dataclass(slots=True)
-class _Reading:
-    """One source of a mirror during a sync."""
-
-    name: SourceName
-    location: IndexLocation
-    known: KnownSource | None
-    document: KnownDocument | None
-    result: ReadResult | CachescopeError | None = None
+__all__ = ["Refresher"]
 
 
 class Refresher:
@@ -82,6 +59,7 @@ class Refresher:
         self._now = now
         self._options = options
         self._progress = progress
+        self._fetcher = Fetcher(open_source=open_source, options=options, progress=progress)
 
     def refresh(self, name: MirrorName, *, view: ViewName | None = None) -> Sequence[SourceOutcome]:
         """Read all sources of a registered mirror, or with ``view`` that one alone.
@@ -89,8 +67,31 @@ class Refresher:
         A failure is in the outcomes. Raises ``NotInCatalogue`` for a mirror that is not registered or has no address,
         and ``CatalogueUnusable``.
         """
-        url, readings = self._plan(name, view)
-        return self._refresh(name, url, readings)
+        with _collector_paused():
+            return self.write(self.fetch(self.plan(name, view=view)))
+
+    def address(self, name: MirrorName) -> MirrorUrl:
+        """Return where a registered mirror is; raises as ``refresh``."""
+        return self.plan(name).url
+
+    def plan(self, name: MirrorName, *, view: ViewName | None = None) -> PlannedMirror:
+        """Say what to ask of a registered mirror; raises as ``refresh``."""
+        with self._catalogue.reading() as connection:
+            standing = registry.standing_mirror(connection, name)
+        return plan_mirror(standing, name, view=view, options=self._options, now=self._now())
+
+    def fetch(self, planned: PlannedMirror) -> FetchedMirror:
+        """Read what was planned. Needs no catalogue, so several mirrors may be fetched in threads at a time."""
+        return self._fetcher.fetch(planned)
+
+    def write(self, fetched: FetchedMirror) -> Sequence[SourceOutcome]:
+        """Write what was fetched, in one transaction, and give its bytes back."""
+        planned = fetched.planned
+        with closing(fetched), _collector_paused():
+            outcomes = self._write(planned.name, planned.url, planned.readings)
+        for outcome in outcomes:
+            self._progress.finished(outcome)
+        return outcomes
 
     def refresh_at(
         self, name: MirrorName, url: MirrorUrl, *, view: ViewName | None = None
@@ -106,11 +107,13 @@ class Refresher:
         if not moved:
             with self._catalogue.writing() as connection:
                 registry.set_address(connection, name, url)
-        _, readings = self._plan(name, view)
+        planned = self.plan(name, view=view)
+        readings: Sequence[Reading] = planned.readings
         if moved:
             # What was read elsewhere says nothing of documents here; and this place may have other layouts.
             readings = self._everywhere(name, view, readings)
-        outcomes = self._refresh(name, url, readings)
+        with _collector_paused():
+            outcomes = self.write(self.fetch(PlannedMirror(name, url, list(readings))))
         if moved and all(one.error is None for one in outcomes):
             with self._catalogue.writing() as connection:
                 registry.set_address(connection, name, url)
@@ -128,116 +131,30 @@ class Refresher:
         return not {"v3", "build_cache"} & set(found)
 
     @staticmethod
-    def _everywhere(name: MirrorName, view: ViewName | None, readings: Sequence[_Reading]) -> list[_Reading]:
+    def _everywhere(name: MirrorName, view: ViewName | None, readings: Sequence[Reading]) -> list[Reading]:
         known = {(one.location.layout, one.name.view): one.known for one in readings}
         locations = [view_location(view)] if view is not None else [*index_locations()]
         locations.extend(one.location for one in readings if one.name.view is not None and view is None)
         return [
-            _Reading(SourceName(name, one.view), one, known.get((one.layout, one.view)), None)
+            Reading(SourceName(name, one.view), one, known.get((one.layout, one.view)), None)
             for one in locations
         ]
 
-    def _refresh(
-        self, name: MirrorName, url: MirrorUrl, readings: Sequence[_Reading]
-    ) -> Sequence[SourceOutcome]:
-        source = self._open_source(url)
-        try:
-            with (
-                _collector_paused(),
-                IndexReader(
-                    source,
-                    max_unpacked_bytes=self._options.max_unpacked_bytes,
-                    temporary_folder=self._options.temporary_folder,
-                ) as reader,
-            ):
-                self._read(reader, readings)
-                outcomes = self._write(name, url, readings)
-            for outcome in outcomes:
-                self._progress.finished(outcome)
-        finally:
-            source.close()
-        return outcomes
-
     def views(self, name: MirrorName) -> Sequence[ViewName]:
         """Return the views of a mirror that its folder shows and the catalogue does not read; empty for web servers."""
-        url, readings = self._plan(name, None)
-        source = self._open_source(url)
+        planned = self.plan(name)
+        source = self._open_source(planned.url)
         try:
             found = source.list_folders(VIEWS_FOLDER) or ()
         except MirrorUnavailable:
             return ()
         finally:
             source.close()
-        known = {reading.name.view for reading in readings}
+        known = {reading.name.view for reading in planned.readings}
         return [ViewName(one) for one in found if one not in known]
 
-    def _plan(self, name: MirrorName, view: ViewName | None) -> tuple[MirrorUrl, list[_Reading]]:
-        with self._catalogue.reading() as connection:
-            mirror = registry.find_mirror(connection, name)
-            if mirror is None:
-                raise NotInCatalogue(
-                    f"there is no mirror {name}", hint=f"register it: cachescope add {name} URL"
-                )
-            if mirror.url is None:
-                raise NotInCatalogue(
-                    f"{name} is known from published pages alone and has no address",
-                    hint=f"give it one: cachescope add {name} URL",
-                )
-            known = {(one.layout, one.view): one for one in registry.known_sources(connection, name)}
-            probed = registry.probed_at(connection, name)
-            due = self._options.probe or probed is None or self._now() - probed >= self._options.probe_after
-            locations: dict[tuple[Layout, ViewName | None], IndexLocation] = {}
-            if view is not None:
-                locations[Layout.V3, view] = view_location(view)
-            else:
-                for location in index_locations():
-                    if due or (location.layout, None) in known:
-                        locations[location.layout, None] = location
-                for layout, other in known:
-                    if other is not None:
-                        locations[layout, other] = view_location(other)
-            readings = []
-            for key, location in locations.items():
-                found = known.get(key)
-                documents = registry.documents(connection, found.id) if found is not None else {}
-                readings.append(_Reading(SourceName(name, key[1]), location, found, documents.get("")))
-        return mirror.url, readings
-
-    def _read(self, reader: IndexReader, readings: Iterable[_Reading]) -> None:
-        unreachable: MirrorUnavailable | None = None
-        for reading in readings:
-            if unreachable is not None:
-                # Each further question would wait as long for the same answer.
-                reading.result = unreachable if reading.known is not None else Absent()
-                continue
-            progress = partial(self._progress.reading, str(reading.name))
-            known = reading.document
-            if self._options.strict and reading.known is not None and reading.known.rejected:
-                known = None  # the former snapshot would not have passed
-            try:
-                reading.result = reader.read(reading.location, known, progress)
-                self._refuse_emptied(reading)
-            except AccessDenied as error:
-                reading.result = error
-            except MirrorUnavailable as error:
-                reading.result = unreachable = error
-            except MalformedDocument as error:
-                reading.result = error
-
-    def _refuse_emptied(self, reading: _Reading) -> None:
-        """An index that lost all its records at once is far more often an accident than the wish of a maintainer."""
-        result = reading.result
-        if not isinstance(result, IndexRead) or len(result.records) or self._options.allow_empty:
-            return
-        if reading.known is not None and reading.known.counts.total and not result.records.rejected:
-            raise MalformedDocument(
-                f"the index lists no specs, where the former one listed {reading.known.counts.total}",
-                where=result.path,
-                hint="if the mirror was emptied on purpose: cachescope sync --allow-empty",
-            )
-
     def _write(
-        self, name: MirrorName, url: MirrorUrl, readings: Sequence[_Reading]
+        self, name: MirrorName, url: MirrorUrl, readings: Sequence[Reading]
     ) -> Sequence[SourceOutcome]:
         now = self._now()
         _take_denied_for_absent(readings)
@@ -266,7 +183,7 @@ class Refresher:
         ]
 
     def _write_one(
-        self, connection: Connection, writer: SnapshotWriter, reading: _Reading, now: datetime
+        self, connection: Connection, writer: SnapshotWriter, reading: Reading, now: datetime
     ) -> tuple[int, SourceOutcome] | None:
         """Write what was read of one source; None for a layout that the mirror does not have."""
         result = reading.result
@@ -314,34 +231,27 @@ class Refresher:
 
     @staticmethod
     def _outcome(
-        reading: _Reading,
+        reading: Reading,
         result: ReadResult | CachescopeError | None,
         change: SnapshotChange | None,
         now: datetime,
     ) -> SourceOutcome:
-        failed = result if isinstance(result, CachescopeError) else None
-        word = (
-            AttemptOutcome.FAILED
-            if failed
-            else AttemptOutcome.UPDATED
-            if change
-            else AttemptOutcome.UNCHANGED
-        )
-        return SourceOutcome(
-            name=reading.name,
-            layout=reading.location.layout if reading.known or change else None,
-            attempt=Attempt(now, word, str(failed) if failed is not None else None),
-            counts=reading.known.counts if reading.known is not None else Counts(),
-            added=change.added if change else 0,
-            gone=change.gone if change else 0,
-            changed=change.changed if change else 0,
-            rejected=change.rejected if change else (),
-            warnings=change.warnings if change else (),
-            error=failed,
+        outcome = outcome_of(reading, result, now)
+        if change is None:
+            return outcome
+        return replace(
+            outcome,
+            layout=reading.location.layout,
+            attempt=Attempt(now, AttemptOutcome.UPDATED),
+            added=change.added,
+            gone=change.gone,
+            changed=change.changed,
+            rejected=change.rejected,
+            warnings=change.warnings,
         )
 
 
-def _take_denied_for_absent(readings: Sequence[_Reading]) -> None:
+def _take_denied_for_absent(readings: Sequence[Reading]) -> None:
     """Object stores without the right to list answer 403 for what is not there: beside an index that was read, so it is."""
     if any(isinstance(reading.result, IndexRead | Same) for reading in readings):
         for reading in readings:
@@ -364,7 +274,7 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _remember_validator(connection: Connection, source_id: int, reading: _Reading, same: Same) -> None:
+def _remember_validator(connection: Connection, source_id: int, reading: Reading, same: Same) -> None:
     """Keep what to ask with next time, unless another sync has written another index meanwhile."""
     standing = registry.documents(connection, source_id).get("")
     if standing is not None and reading.document is not None and standing.digest == reading.document.digest:
@@ -378,7 +288,7 @@ def _remember_validator(connection: Connection, source_id: int, reading: _Readin
         )
 
 
-def _no_index(url: MirrorUrl, readings: Sequence[_Reading]) -> MirrorUnavailable:
+def _no_index(url: MirrorUrl, readings: Sequence[Reading]) -> MirrorUnavailable:
     asked = " nor ".join(reading.location.path for reading in readings)
     return MirrorUnavailable(
         f"there is no index: neither {asked} is there" if len(readings) > 1 else f"there is no {asked}",

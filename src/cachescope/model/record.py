@@ -1,15 +1,9 @@
 """Index records and snapshots: what a source says of a spec, and when."""
 
 import enum
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from cachescope.model.errors import MalformedRecord
-from cachescope.model.identity import DagHash
-from cachescope.model.spec import ConcreteSpec
-
-__all__ = ["IndexHeader", "Presence", "SpecRecords", "Validator", "Verdict", "Verification"]
+__all__ = ["IndexHeader", "Presence", "Validator", "Verdict", "Verification"]
 
 
 class Presence(enum.IntEnum):
@@ -70,42 +64,3 @@ class IndexHeader:
 
     version: int | None
     warnings: tuple[str, ...] = field(default=())
-
-
-class SpecRecords(Protocol):
-    """The records of one source at one state, decoded only when asked.
-
-    The catalogue asks ``presence`` for all and ``spec``, ``original`` and ``verification`` only for hashes that it does
-    not have in full yet, so cost follows what changed.
-    """
-
-    @property
-    def header(self) -> IndexHeader:
-        """Version and warnings of the document."""
-        ...
-
-    @property
-    def presence(self) -> Mapping[DagHash, Presence]:
-        """Every readable record, in the order of the document."""
-        ...
-
-    @property
-    def rejected(self) -> Sequence[MalformedRecord]:
-        """Records that could not even be split; their hashes are not in ``presence``."""
-        ...
-
-    def spec(self, dag_hash: DagHash) -> ConcreteSpec:
-        """Decode one record. Raises ``MalformedRecord`` with its path."""
-        ...
-
-    def original(self, dag_hash: DagHash) -> bytes:
-        """Return the node as it stood in the document (JSON)."""
-        ...
-
-    def verification(self, spec: ConcreteSpec) -> Verification | None:
-        """Recompute the hash of a decoded record; None where the record is no node (published pages)."""
-        ...
-
-    def __iter__(self) -> Iterator[DagHash]: ...
-
-    def __len__(self) -> int: ...

@@ -6,6 +6,7 @@ Times are aware and in UTC. Counts are of distinct DAG hashes within the scope t
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from cachescope.model.archive import Archive, SizeSum
 from cachescope.model.errors import MalformedRecord
 from cachescope.model.facets import BuiltCell, Facet, HistoryPoint
 from cachescope.model.hosts import HostVerdict
@@ -30,6 +31,7 @@ __all__ = [
     "RefStacks",
     "Relaxation",
     "SearchResult",
+    "SizesOutcome",
     "SourceOutcome",
     "SourceStatus",
     "SpecReport",
@@ -118,12 +120,40 @@ class SourceOutcome:
     """Why it failed; the former snapshot still answers."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizesOutcome:
+    """What came of asking one source for the sizes of its binaries."""
+
+    name: SourceName
+    layout: Layout
+    binaries: int
+    """That are present there now."""
+
+    known: int
+    """Of these, those whose size is known, by this run or a former one."""
+
+    stated: int = 0
+    missing: int = 0
+    unreadable: int = 0
+    refused: int = 0
+    not_asked: int = 0
+    """Those that gave no answer included."""
+
+    reasons: tuple[str, ...] = ()
+    """Why sizes are not known; the first few."""
+
+    error: Exception | None = None
+    """Why some were not asked; what was read before is kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class SyncReport:
     """Outcomes in the order in which the sources were read."""
 
     outcomes: tuple[SourceOutcome, ...]
     hints: tuple[str, ...] = ()
+    sizes: tuple[SizesOutcome, ...] | None = None
+    """None where sizes were not asked for."""
 
 
 # -- specs ----------------------------------------------------------------------------------------------------------
@@ -151,6 +181,12 @@ class SpecSummary:
 
     verdict: HostVerdict | None = None
     """Whether it runs on the host that was asked for; None where none was."""
+
+    size: int | None = None
+    """Bytes of its archive, as stored; None where it is not known, or was not asked for as in ``search``."""
+
+    closure: SizeSum | None = None
+    """The binary with all that it needs to run (link and run edges); None where it was not computed."""
 
     @property
     def compiler_name(self) -> str:
@@ -311,6 +347,9 @@ class PackageReport:
     shown: int
     """Specs in ``groups``; fewer than the counts where a limit was reached."""
 
+    sizes: SizeSum | None = None
+    """Of the binaries in ``groups`` that are present; None where the catalogue knows no sizes at all."""
+
     query: str = ""
     """What ``groups`` were narrowed by, in its canonical spelling; empty for the name alone."""
 
@@ -347,6 +386,9 @@ class Place:
     since: datetime
     until: datetime | None
     """When a sync first found it gone; None while it is there."""
+
+    archive: Archive | None = None
+    """What this source states of the stored file; None where it was not asked yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

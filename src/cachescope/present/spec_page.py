@@ -12,7 +12,7 @@ from cachescope.present.dag_picture import DagPicture, dag_picture
 from cachescope.present.dependency_tree import DependencyTrees, TreeRow, dependency_trees
 from cachescope.present.pages import Frame, Moved, PageRequest
 
-__all__ = ["DEPENDENTS_SHOWN", "Closure", "SpecPage", "TreeLine", "spec_page"]
+__all__ = ["DEPENDENTS_SHOWN", "Closure", "SpecPage", "TreeLine", "closure_words", "size_words", "spec_page"]
 
 DEPENDENTS_SHOWN = 20
 _TREE_ROOM = 320
@@ -74,6 +74,13 @@ class SpecPage:
 
     verified: bool
     verdict_reason: str
+    size: str
+    closure_size: str
+    """Bytes of all that is needed to run; empty where nothing is known of sizes."""
+
+    sizes_asked: bool
+    """Whether any source was asked for the size, so that places have something to say of it."""
+
     trees: DependencyTrees
     to_run: tuple[TreeLine, ...]
     only_to_build: tuple[TreeLine, ...]
@@ -120,6 +127,9 @@ def spec_page(
         verdict=verdict_words(result),
         verified=result.verification is not None and result.verification.verdict is Verdict.VERIFIED,
         verdict_reason=verdict_reason(result),
+        size=size_words(result),
+        closure_size=closure_words(result),
+        sizes_asked=any(place.archive is not None for place in result.places),
         trees=trees,
         to_run=_lines(to_run),
         only_to_build=_lines(only_to_build),
@@ -177,6 +187,30 @@ def verdict_reason(result: SpecReport) -> str:
     """Write why: the reason of the verdict, and what else is known about it."""
     reason = result.verification.reason if result.verification is not None else ""
     return "; ".join(one for one in (reason, result.verification_note) if one)
+
+
+def size_words(result: SpecReport) -> str:
+    """Write the size of the binary, or why there is none to tell."""
+    if result.external:
+        return "nothing to download: the host provides it"
+    if result.spec.size is not None:
+        return wording.size(result.spec.size)
+    if result.spec.presence is not Presence.PRESENT:
+        return wording.NOT_KNOWN
+    asked = [place for place in result.places if place.archive is not None]
+    if not asked:
+        return f"{wording.NOT_KNOWN}: 'cachescope sync --sizes' asks for it"
+    said = [f"{place.archive.state.word} in {place.source}" for place in asked if place.archive is not None]
+    return f"{wording.NOT_KNOWN}: {', '.join(said)}"
+
+
+def closure_words(result: SpecReport) -> str:
+    """Write the size of the binary with all that it needs to run; empty where nothing is known of sizes at all."""
+    found = result.spec.closure
+    if found is None:
+        return ""
+    words = wording.size_sum(found)
+    return f"{words} in {wording.count(found.total, 'binary', 'binaries')}" if found.is_complete else words
 
 
 def _room_of(rows: Sequence[TreeRow]) -> int:

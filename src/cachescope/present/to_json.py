@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from cachescope.model.archive import Archive, SizeSum
 from cachescope.model.errors import CachescopeError
 from cachescope.model.identity import SourceName
 from cachescope.model.mirrors import MirrorReport
@@ -22,6 +23,7 @@ from cachescope.model.results import (
     Place,
     RefStacks,
     SearchResult,
+    SizesOutcome,
     SourceOutcome,
     SourceStatus,
     SpecReport,
@@ -149,6 +151,7 @@ def render_package(result: PackageReport) -> bytes:
                 {"name": str(name), "present": present, "unstated": unstated}
                 for name, present, unstated in result.stacks
             ],
+            "sizes": _size_sum(result.sizes),
             "groups": [_group(one) for one in result.groups],
             "query": result.query,
             "matching": result.matching,
@@ -180,7 +183,8 @@ def render_spec(result: SpecReport) -> bytes:
     verdict = result.verification
     return document(
         {
-            **spec_object(spec),
+            **_sized_object(spec),
+            "closure": _size_sum(spec.closure),
             "presence": spec.presence.word,
             "namespace": result.namespace or None,
             "package_hash": result.package_hash or None,
@@ -243,13 +247,14 @@ def render_figures(figures: Sequence[tuple[str, str, str]]) -> bytes:
 
 
 def render_sync(report: SyncReport) -> bytes:
-    """Write what a sync did, one item a source."""
-    return document(
-        {
-            "sources": [_outcome(one) for one in report.outcomes],
-            "hints": list(report.hints),
-        }
-    )
+    """Write what a sync did, one item a source; ``sizes`` only where they were asked for."""
+    found: _Object = {
+        "sources": [_outcome(one) for one in report.outcomes],
+        "hints": list(report.hints),
+    }
+    if report.sizes is not None:
+        found["sizes"] = [_sizes_outcome(one) for one in report.sizes]
+    return document(found)
 
 
 def render_error(error: CachescopeError) -> bytes:
@@ -332,7 +337,38 @@ def _group(group: LookAlikes) -> _Object:
             for one in group.differences
         ],
         "total": group.size,
-        "specs": [spec_object(one) for one in group.specs],
+        "specs": [{**_sized_object(one), "closure": _size_sum(one.closure)} for one in group.specs],
+    }
+
+
+def _sized_object(spec: SpecSummary) -> _Object:
+    """Write a spec with its bytes, null where they are not known."""
+    return {**spec_object(spec), "size": spec.size}
+
+
+def _size_sum(found: SizeSum | None) -> _Object | None:
+    if found is None:
+        return None
+    return {
+        "bytes": found.bytes,
+        "known": found.known,
+        "specs": found.total,
+        "without_binary": found.without_binary,
+    }
+
+
+def _archive(one: Archive | None) -> _Object | None:
+    if one is None:
+        return None
+    return {
+        "state": one.state.word,
+        "size": one.size,
+        "digest": str(one.digest) if one.digest is not None else None,
+        "media_type": one.media_type or None,
+        "compression": one.compression or None,
+        "signed": one.signed,
+        "asked_at": _time(one.asked_at),
+        "reason": one.reason or None,
     }
 
 
@@ -345,12 +381,13 @@ def _place(place: Place) -> _Object:
         "presence": place.presence.word,
         "since": _time(place.since),
         "until": _time(place.until),
+        "archive": _archive(place.archive),
     }
 
 
 def _dependency(one: Dependency) -> _Object:
     return {
-        **spec_object(one.spec),
+        **_sized_object(one.spec),
         **_edge(one.kind),
         "depth": one.depth,
         "repeated": one.repeated,
@@ -378,6 +415,23 @@ def _outcome(one: SourceOutcome) -> _Object:
         "changed": one.changed,
         "rejected": [record.as_json() for record in one.rejected],
         "warnings": list(one.warnings),
+    }
+
+
+def _sizes_outcome(one: SizesOutcome) -> _Object:
+    return {
+        "name": str(one.name.mirror),
+        "view": one.name.view,
+        "layout": one.layout.value,
+        "binaries": one.binaries,
+        "known": one.known,
+        "stated": one.stated,
+        "missing": one.missing,
+        "unreadable": one.unreadable,
+        "refused": one.refused,
+        "not_asked": one.not_asked,
+        "reasons": list(one.reasons),
+        "error": str(one.error) if one.error is not None else None,
     }
 
 

@@ -20,17 +20,22 @@ from cachescope.model.results import (
     Place,
     RefStacks,
     SearchResult,
-    SourceOutcome,
     SourceStatus,
     SpecReport,
     SpecSummary,
-    SyncReport,
 )
 from cachescope.model.spec import deptype_names
 from cachescope.present import wording
 from cachescope.present.dependency_tree import TreeRow, dependency_trees
 from cachescope.present.package_page import chief_differences, compiler_shown, separation
-from cachescope.present.spec_page import DEPENDENTS_SHOWN, headline, verdict_reason, verdict_words
+from cachescope.present.spec_page import (
+    DEPENDENTS_SHOWN,
+    closure_words,
+    headline,
+    size_words,
+    verdict_reason,
+    verdict_words,
+)
 from cachescope.present.terminal import cell, new_table, room, say, write_aligned
 
 if TYPE_CHECKING:
@@ -49,7 +54,6 @@ __all__ = [
     "packages",
     "search",
     "spec",
-    "sync_report",
 ]
 
 NO_CACHES = "No caches yet: cachescope add NAME URL"
@@ -183,6 +187,8 @@ def package(console: "Console", result: PackageReport) -> None:
     say(console, ", ".join(_package_figures(result)))
     if result.stacks:
         say(console, "In " + ", ".join(_stack_words(result)))
+    if result.sizes is not None and result.sizes.total:
+        say(console, f"Size: {wording.size_sum(result.sizes)}")
     for group in result.groups:
         first = group.specs[0]
         say(console, "")
@@ -197,11 +203,14 @@ def package(console: "Console", result: PackageReport) -> None:
             say(console, f"  {apart}")
         with room(console):
             differences = chief_differences(group)
-            table = new_table("Hash", *map(wording.difference_name, differences), "Where")
+            sized = result.sizes is not None and result.sizes.known
+            sizes = ("Size", "To run") if sized else ()
+            table = new_table("Hash", *map(wording.difference_name, differences), *sizes, "Where")
             for place, one in enumerate(group.specs):
                 values = [difference.values[place] for difference in differences]
                 values = [wording.ABSENT if value == "-" else value for value in values]
-                table.add_row(*map(cell, [one.hash, *values, _where(one)]))
+                figures = (wording.size(one.size), wording.short_sum(one.closure)) if sized else ()
+                table.add_row(*map(cell, [one.hash, *values, *figures, _where(one)]))
             console.print(table)
     if result.shown < result.counts.present + result.counts.unstated:
         say(console, f"The first {wording.count(result.shown, 'binary', 'binaries')} are shown.")
@@ -232,38 +241,6 @@ def spec(console: "Console", result: SpecReport) -> None:
         say(console, "\nTo use exactly this binary:", bold=True)
         for command in result.commands:
             say(console, f"  {command}")
-
-
-def sync_report(console: "Console", report: SyncReport) -> None:
-    """Print what a sync did, one line a source, and what to do about failures."""
-    if not report.outcomes:
-        say(console, NO_CACHES)
-    for one in report.outcomes:
-        sync_outcome(console, one)
-    for hint in report.hints:
-        say(console, hint)
-
-
-def sync_outcome(console: "Console", one: SourceOutcome) -> None:
-    """Print what a sync did to one source."""
-    attempt = one.attempt
-    line = f"{one.name}: {attempt.outcome}"
-    if attempt.outcome == AttemptOutcome.FAILED:
-        say(console, f"{line}: {attempt.reason or wording.NOT_RECORDED}", bold=True)
-        return
-    figures = [wording.count(one.counts.present, "spec") + " present"]
-    figures += [f"{wording.count(one.counts.mentioned)} mentioned"] if one.counts.mentioned else []
-    figures += [f"{wording.count(one.counts.unstated)} unstated"] if one.counts.unstated else []
-    changes = [
-        f"{wording.count(number)} {word}"
-        for number, word in ((one.added, "new"), (one.gone, "gone"), (one.changed, "changed"))
-        if number
-    ]
-    say(console, f"{line}: {', '.join(figures)}" + (f" ({', '.join(changes)})" if changes else ""))
-    for warning in one.warnings:
-        say(console, f"  warning: {warning}")
-    for rejected in one.rejected:
-        say(console, f"  record not read: {rejected}")
 
 
 def error(console: "Console", problem: CachescopeError) -> None:
@@ -345,14 +322,26 @@ def _source_cells(one: SourceStatus, now: datetime, *, roomy: bool) -> Sequence[
 
 
 def _places(places: Sequence[Place], *, roomy: bool) -> "Table":
-    table = new_table("Where", "Layout", "Said", "Since", "Until", *(["URL"] if roomy else []))
+    sized = any(place.archive is not None for place in places)
+    columns = ("Where", "Layout", "Said", "Since", "Until", *(["Size"] if sized else []))
+    table = new_table(*columns, *(["URL"] if roomy else []))
     for place in places:
         until = wording.moment(place.until) if place.until is not None else "now"
         url = str(place.url) if place.url is not None else wording.NOT_RECORDED
-        said = (place.layout.value, place.presence.word, wording.moment(place.since), until)
+        size = [_archive_words(place)] if sized else []
+        said = (place.layout.value, place.presence.word, wording.moment(place.since), until, *size)
         name = str(place.source)
         table.add_row(*map(cell, (name, *said, url) if roomy else (f"{name}\n{url}", *said)))
     return table
+
+
+def _archive_words(place: Place) -> str:
+    one = place.archive
+    if one is None:
+        return ""
+    if one.size is None:
+        return one.state.word
+    return wording.size(one.size) + (", signed" if one.signed else ", unsigned")
 
 
 def _freshness(one: SourceStatus, now: datetime) -> tuple[str, str]:
@@ -419,7 +408,10 @@ def _facts(result: SpecReport) -> "Table":
         "Namespace": result.namespace or wording.NOT_RECORDED,
         "Recipe": result.package_hash or wording.NOT_RECORDED,
         "Format": str(one.spec_format) if one.spec_format else wording.NOT_RECORDED,
+        "Size": size_words(result),
     }
+    if closure := closure_words(result):
+        facts["To run"] = closure
     if result.external:
         facts["External"] = "yes: the host provides it, there is nothing to download"
     if result.build_spec is not None:

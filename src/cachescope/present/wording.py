@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from cachescope.model.archive import SizeSum
 from cachescope.model.results import DependencyDifference, Relaxation, SourceStatus, SpecSummary
 
 __all__ = [
     "ABSENT",
+    "NOT_KNOWN",
     "NOT_RECORDED",
     "STALE_AFTER",
     "age",
@@ -20,13 +22,20 @@ __all__ = [
     "moment",
     "plain",
     "rfc3339",
+    "share_known",
+    "short_sum",
     "shown_characters",
     "signed",
+    "size",
+    "size_sum",
     "system",
 ]
 
 NOT_RECORDED = "not recorded"
 """Stands for a value that no source gives; never 0 and never blank."""
+
+NOT_KNOWN = "not known"
+"""Stands for a size that no source has stated."""
 
 ABSENT = "absent"
 """Stands in a difference for "has no such dependency"."""
@@ -53,6 +62,49 @@ def count(number: int, singular: str = "", plural: str = "") -> str:
 def cut(text: str, most: int = _LONGEST_SHOWN) -> str:
     """Write a text, and of one that nobody would read whole only its beginning, with its length."""
     return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+
+
+_UNITS = ("kB", "MB", "GB", "TB")
+_THOUSAND = 1000
+
+
+def size(number: int | None) -> str:
+    """Write bytes for people, in thousands: ``812 bytes``, ``3.1 kB``, ``42.0 MB``; ``not known`` for None."""
+    if number is None:
+        return NOT_KNOWN
+    if number < _THOUSAND:
+        return count(number, "byte")
+    value = float(number)
+    for unit in _UNITS:
+        value /= _THOUSAND
+        # Not 1000.0 kB: what would be rounded up to it is 1.0 of the next unit.
+        if round(value, 1) < _THOUSAND or unit == _UNITS[-1]:
+            return f"{value:,.1f} {unit}"
+    raise AssertionError("the last unit takes all")
+
+
+def size_sum(found: SizeSum) -> str:
+    """Write a sum, and how much of it is known: ``42.8 kB``, or ``3.1 kB so far: sizes of 3 of 14 known``."""
+    if found.is_complete:
+        return size(found.bytes)
+    words = share_known(found) if not found.known else f"{size(found.bytes)} so far: {share_known(found)}"
+    if found.without_binary:
+        words += f"; {count(found.without_binary)} of them {'has' if found.without_binary == 1 else 'have'} no binary"
+    return words
+
+
+def short_sum(found: SizeSum | None) -> str:
+    """Write a sum for a narrow column: ``42.8 kB``, or ``3.1 kB (3 of 14)``."""
+    if found is None or not found.known:
+        return NOT_KNOWN
+    return size(found.bytes) + (
+        "" if found.is_complete else f" ({count(found.known)} of {count(found.total)})"
+    )
+
+
+def share_known(found: SizeSum) -> str:
+    """Say of how many the size is known: ``sizes of 3 of 14 known``."""
+    return f"sizes of {count(found.known)} of {count(found.total)} known"
 
 
 def age(then: datetime, now: datetime) -> str:

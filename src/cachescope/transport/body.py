@@ -5,6 +5,7 @@ A file without a name goes with the process, so even a killed one leaves nothing
 
 import hashlib
 import mmap
+import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -24,11 +25,36 @@ _HASH_CHUNK = 16 * 1024 * 1024  # one call cannot be interrupted: short enough f
 
 
 class HeldBody:
-    """A ``Body`` over bytes in memory or over a mapping, which it owns."""
+    """A ``Body`` over bytes in memory or over a mapping of a file, which it owns."""
 
-    def __init__(self, held: bytes | bytearray | memoryview | mmap.mmap) -> None:
+    def __init__(
+        self, held: bytes | bytearray | memoryview | mmap.mmap, *, descriptor: int | None = None
+    ) -> None:
+        """``descriptor`` is that of the file that is mapped; the body closes it."""
         self._held = held
         self._view: memoryview | None = memoryview(held).toreadonly()
+        self._descriptor = descriptor
+
+    @classmethod
+    def mapped(cls, descriptor: int, size: int = 0) -> Self:
+        """Map a file, all of it or its first ``size`` bytes; the caller keeps and closes its descriptor."""
+        mapping = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
+        try:
+            return cls(mapping, descriptor=os.dup(descriptor))
+        except OSError:
+            mapping.close()
+            raise
+
+    @property
+    def descriptor(self) -> int | None:
+        """The open file that is mapped; None for bytes in memory and after ``close``."""
+        return self._descriptor
+
+    def release(self, start: int, stop: int) -> None:
+        """Let the pages of a mapping leave memory. Does nothing for other bytes, and after ``close``."""
+        first = start // mmap.PAGESIZE * mmap.PAGESIZE
+        if isinstance(self._held, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") and stop > first:
+            self._held.madvise(mmap.MADV_DONTNEED, first, stop - first)
 
     @property
     def data(self) -> memoryview:
@@ -47,6 +73,9 @@ class HeldBody:
             return
         view, self._view = self._view, None
         held, self._held = self._held, b""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
         try:
             view.release()
             if isinstance(held, mmap.mmap):
@@ -101,7 +130,7 @@ class BodyWriter:
             return HeldBody(self._buffer)
         try:
             self._file.flush()
-            return HeldBody(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
+            return HeldBody.mapped(self._file.fileno())
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -164,4 +193,5 @@ def digest_of(body: Body, algorithm: str) -> Digest:
     for start in range(0, len(body.data), _HASH_CHUNK):
         with body.data[start : start + _HASH_CHUNK] as part:
             hasher.update(part)
+        body.release(start, start + _HASH_CHUNK)
     return parse_digest(algorithm, hasher.hexdigest())

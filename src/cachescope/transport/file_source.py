@@ -1,7 +1,6 @@
 """Mirrors in a folder of this machine."""
 
 import errno
-import mmap
 import os
 import stat
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from cachescope.model.record import Validator
 from cachescope.transport.body import HeldBody, check_size
 from cachescope.transport.paths import relative_parts
 from cachescope.transport.progress import ProgressMeter
-from cachescope.transport.source import Fetched, Missing, Progress, ReadOutcome, Unchanged
+from cachescope.transport.source import Fetched, Missing, Progress, ReadOutcome, Sized, SizeOutcome, Unchanged
 
 __all__ = ["FileSource"]
 
@@ -63,6 +62,18 @@ class FileSource:
         finally:
             os.close(descriptor)
 
+    def size(self, path: str) -> SizeOutcome:
+        """Look at one file; anything but a regular one is no document."""
+        target = self._root.joinpath(*relative_parts(path))
+        try:
+            status = target.stat()
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise _unreadable(target, error) from error
+            self._require_root()
+            return Missing()
+        return Sized(status.st_size) if stat.S_ISREG(status.st_mode) else Missing()
+
     def list_folders(self, path: str) -> Sequence[str]:
         """Return the names of the folders below ``path`` (empty for the root), sorted; none if it is not there."""
         return self._names(path, os.DirEntry.is_dir)
@@ -101,7 +112,7 @@ class FileSource:
 def _held(descriptor: int, size: int, progress: Progress | None) -> HeldBody:
     meter = ProgressMeter(progress, size)
     if size >= _MAPPED_FROM:
-        held = HeldBody(mmap.mmap(descriptor, size, access=mmap.ACCESS_READ))
+        held = HeldBody.mapped(descriptor, size)
         meter.advance(size)
     else:
         buffer = bytearray(size)

@@ -1,6 +1,7 @@
 """The connections to web servers and proxies: pools, certificates, time-outs."""
 
 import ssl
+import time
 from collections.abc import Mapping
 from functools import cached_property
 from threading import Lock
@@ -17,8 +18,6 @@ from cachescope.transport.proxies import proxy_for
 
 __all__ = ["HttpClient"]
 
-_CONNECTIONS_PER_HOST = 8
-
 
 class HttpClient:
     """Owns the connections of all sources; safe to use from several threads. Nothing is opened before the first ``get``.
@@ -31,14 +30,21 @@ class HttpClient:
         self._timeout = urllib3.Timeout(connect=options.connect_timeout, read=options.read_timeout)
         self._lock = Lock()
         self._pools: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
+        self._paused_until: dict[str, float] = {}
 
-    def get(self, address: HttpAddress, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        """Ask once for a document: no redirect, no retry, nothing of the body read. Raises urllib3's errors."""
+    def ask(
+        self, address: HttpAddress, headers: Mapping[str, str], *, method: str = "GET"
+    ) -> urllib3.BaseHTTPResponse:
+        """Ask once for a document: no redirect, no retry, nothing of the body read. Raises urllib3's errors.
+
+        Waits first where the server asked for a pause.
+        """
+        self._wait_out_pause(address)
         sent = {"User-Agent": self._options.user_agent, "Accept-Encoding": "gzip", **headers}
         if address.authorization:
             sent["Authorization"] = address.authorization
         return self._pool(address.url).urlopen(
-            "GET",
+            method,
             address.url,
             headers=sent,
             redirect=False,
@@ -47,6 +53,17 @@ class HttpClient:
             preload_content=False,
             decode_content=False,
         )
+
+    def pause(self, server: str, seconds: float) -> None:
+        """Ask nothing of ``server`` (host and port) for so long: all who read from it were told by one answer."""
+        with self._lock:
+            until = time.monotonic() + seconds
+            self._paused_until[server] = max(until, self._paused_until.get(server, 0.0))
+
+    def _wait_out_pause(self, address: HttpAddress) -> None:
+        if self._paused_until:
+            wait = self._paused_until.get(urlsplit(address.url).netloc, 0.0) - time.monotonic()
+            time.sleep(max(0.0, wait))
 
     def proxy_shown(self, address: HttpAddress) -> str:
         """Host and port of the proxy that ``address`` is asked through, or empty."""
@@ -79,7 +96,7 @@ class HttpClient:
         # The certificates of the system take 20 ms to load: not where all is plain http.
         context = self._tls if secure else None
         if proxy is None:
-            return urllib3.PoolManager(maxsize=_CONNECTIONS_PER_HOST, ssl_context=context)
+            return urllib3.PoolManager(maxsize=self._options.connections_per_host, ssl_context=context)
         parts = urlsplit(proxy)
         if parts.scheme not in {"http", "https"}:
             raise UserInputError(
@@ -91,7 +108,7 @@ class HttpClient:
         credentials = basic_credentials(user_info)
         return urllib3.ProxyManager(
             urlunsplit(parts._replace(netloc=host)),
-            maxsize=_CONNECTIONS_PER_HOST,
+            maxsize=self._options.connections_per_host,
             proxy_headers={"Proxy-Authorization": credentials} if credentials else None,
             proxy_ssl_context=self._tls if parts.scheme == "https" else None,
             ssl_context=context,

@@ -38,6 +38,9 @@ class Failure:
     after: float | None = None
     """Seconds that the server asks to wait."""
 
+    server: str = ""
+    """Host and port that asks so."""
+
     cause: Exception | None = None
 
 
@@ -148,7 +151,8 @@ def failure_of_status(status: int, headers: Mapping[str, str], asked: Asked) -> 
             return _failure(f"the proxy {asked.proxy} wants credentials ({named})", hint, asked)
         case _ if status in _MAY_PASS:
             failure = _failure(f"{asked.server} cannot answer now ({named})", _LATER, asked)
-            return Failure(failure.error, may_pass=True, after=_seconds_asked_for(headers))
+            after = _seconds_asked_for(headers)
+            return Failure(failure.error, may_pass=True, after=after, server=asked.server)
         case _:
             hint = "check that this is the address of a mirror, or ask its maintainer"
             return _failure(f"{asked.server} gave an answer that means nothing here ({named})", hint, asked)

@@ -1,8 +1,10 @@
 """Mirrors on web servers."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 from urllib3 import BaseHTTPResponse
@@ -18,7 +20,17 @@ from cachescope.transport.http_client import HttpClient
 from cachescope.transport.http_failures import Asked, Failure, failure_of_error, failure_of_status
 from cachescope.transport.options import TransportOptions
 from cachescope.transport.progress import ProgressMeter
-from cachescope.transport.source import Body, Fetched, Missing, Progress, ReadOutcome, Unchanged
+from cachescope.transport.source import (
+    Body,
+    Fetched,
+    Missing,
+    Progress,
+    ReadOutcome,
+    Sized,
+    SizeOutcome,
+    Unchanged,
+    Unsized,
+)
 
 __all__ = ["HttpSource"]
 
@@ -30,6 +42,19 @@ _OK = 200
 _NOT_MODIFIED = 304
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _GONE = frozenset({404, 410})
+_NOT_ASKED_SO = frozenset({405, 501})
+"""The server does not answer HEAD."""
+
+Outcome = TypeVar("Outcome")
+
+
+@dataclass(frozen=True)  # no slots: Python 3.11 cannot make a generic frozen one with a stated type
+class _Question(Generic[Outcome]):
+    """One question, and what its answer means."""
+
+    method: str
+    headers: Mapping[str, str]
+    outcome: Callable[[BaseHTTPResponse, Asked], Outcome | Failure]
 
 
 class HttpSource:
@@ -48,9 +73,20 @@ class HttpSource:
         self, path: str, *, known: Validator | None = None, progress: Progress | None = None
     ) -> ReadOutcome:
         """Read one document; the validator is the entity tag and the date that the server gave."""
+
+        def outcome(response: BaseHTTPResponse, asked: Asked) -> ReadOutcome | Failure:
+            return self._outcome(response, asked, known, progress)
+
+        return self._answered(path, _Question[ReadOutcome]("GET", _conditions(known), outcome))
+
+    def size(self, path: str) -> SizeOutcome:
+        """Ask for the head of one document; what a server would compress on the way is asked for as it is stored."""
+        return self._answered(path, _Question[SizeOutcome]("HEAD", {"Accept-Encoding": "identity"}, _size))
+
+    def _answered(self, path: str, question: _Question[Outcome]) -> Outcome:
         start = document_address(self._url, path)
         for attempt in range(self._options.retries + 1):
-            result = self._attempt(start, known, progress)
+            result = self._attempt(start, question)
             if not isinstance(result, Failure):
                 return result
             wait = result.after
@@ -58,6 +94,8 @@ class HttpSource:
                 wait = min(self._options.backoff * 2**attempt, self._options.longest_wait)
             if not result.may_pass or attempt == self._options.retries or wait > self._options.longest_wait:
                 raise _final(result, attempts=attempt + 1) from result.cause
+            if result.after and result.server:
+                self._client.pause(result.server, result.after)
             time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
@@ -70,16 +108,14 @@ class HttpSource:
     def close(self) -> None:
         """The connections belong to the client."""
 
-    def _attempt(
-        self, start: HttpAddress, known: Validator | None, progress: Progress | None
-    ) -> ReadOutcome | Failure:
+    def _attempt(self, start: HttpAddress, question: _Question[Outcome]) -> Outcome | Failure:
         address = start
         visited = {start.url}
         try:
             while True:
-                with self._answer(address, _conditions(known)) as response:
+                with self._answer(address, question.headers, question.method) as response:
                     if response.status not in _REDIRECTS:
-                        return self._outcome(response, self._asked(start, address), known, progress)
+                        return question.outcome(response, self._asked(start, address))
                     address = self._next(start, address, response, visited)
         except HTTPError as error:
             return failure_of_error(error, self._asked(start, address))
@@ -144,11 +180,14 @@ class HttpSource:
         return body
 
     @contextmanager
-    def _answer(self, address: HttpAddress, headers: Mapping[str, str]) -> Iterator[BaseHTTPResponse]:
-        response = self._client.get(address, headers)
+    def _answer(
+        self, address: HttpAddress, headers: Mapping[str, str], method: str
+    ) -> Iterator[BaseHTTPResponse]:
+        response = self._client.ask(address, headers, method=method)
         try:
             yield response
-            if response.status == _NOT_MODIFIED or (_announced(response) or _CHUNK) <= _WORTH_READING:
+            is_small = response.status == _NOT_MODIFIED or (_announced(response) or _CHUNK) <= _WORTH_READING
+            if is_small or method == "HEAD":
                 response.drain_conn()
         finally:
             response.close()  # keeps a connection that was read to the end
@@ -161,6 +200,18 @@ class HttpSource:
             with_credentials=bool(address.authorization),
             options=self._options,
         )
+
+
+def _size(response: BaseHTTPResponse, asked: Asked) -> SizeOutcome | Failure:
+    if response.status == _OK:
+        announced = _announced(response)
+        coded = response.headers.get("Content-Encoding", "").strip().lower() not in {"", "identity"}
+        return Unsized() if announced is None or coded else Sized(announced)
+    if response.status in _GONE:
+        return Missing()
+    if response.status in _NOT_ASKED_SO:
+        return Unsized()
+    return failure_of_status(response.status, response.headers, asked)
 
 
 def _final(failure: Failure, *, attempts: int) -> MirrorUnavailable:

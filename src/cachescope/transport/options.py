@@ -33,6 +33,9 @@ class TransportOptions:
     max_redirects: int = 10
     """Redirects that are followed for one document."""
 
+    connections_per_host: int = 8
+    """Connections to one host that are kept for further questions."""
+
     ca_file: Path | None = None
     """PEM file of certificate authorities that are trusted beside those of the system."""
 

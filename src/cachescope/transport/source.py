@@ -12,7 +12,18 @@ from typing import Protocol, Self
 
 from cachescope.model.record import Validator
 
-__all__ = ["Body", "ByteSource", "Fetched", "Missing", "Progress", "ReadOutcome", "Unchanged"]
+__all__ = [
+    "Body",
+    "ByteSource",
+    "Fetched",
+    "Missing",
+    "Progress",
+    "ReadOutcome",
+    "SizeOutcome",
+    "Sized",
+    "Unchanged",
+    "Unsized",
+]
 
 Progress = Callable[[int, int | None], None]
 """Called with bytes read so far, unpacked, and the total if it is known.
@@ -27,6 +38,15 @@ class Body(Protocol):
     @property
     def data(self) -> memoryview:
         """All bytes, read-only; valid until ``close``."""
+        ...
+
+    @property
+    def descriptor(self) -> int | None:
+        """The open file that all bytes are in, for other processes; None where they are in memory."""
+        ...
+
+    def release(self, start: int, stop: int) -> None:
+        """Let these bytes leave memory, if they can be read from the file again: whoever reads on, says so."""
         ...
 
     def close(self) -> None:
@@ -61,6 +81,21 @@ class Missing:
 ReadOutcome = Fetched | Unchanged | Missing
 
 
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """How many bytes the stored document has."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unsized:
+    """The document is there, and the source does not say how large it is."""
+
+
+SizeOutcome = Sized | Unsized | Missing
+
+
 class ByteSource(Protocol):
     """One mirror to read from."""
 
@@ -72,6 +107,10 @@ class ByteSource(Protocol):
         ``path`` is plain: ``..``, empty parts, a leading ``/``, backslashes and NUL raise ``ValueError``, an error of the
         program. HTTP content coding (gzip) is undone; a compression of the document itself is the caller's to undo.
         """
+        ...
+
+    def size(self, path: str) -> SizeOutcome:
+        """Ask how many bytes one document has as it is stored, without reading it; ``path`` as for ``read``."""
         ...
 
     def list_folders(self, path: str) -> Sequence[str] | None:

@@ -1,0 +1,47 @@
+"""Servers that benchmarks measure: started as processes, known by the address that they print, ended with the block."""
+
+import os
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from measure import ProcessFailed
+
+PATIENCE = 60.0
+"""Seconds that a server may take until it listens."""
+
+_PAUSE = 0.02
+_ADDRESS = re.compile(rb"http://127\.0\.0\.1:(\d+)")
+
+
+@contextmanager
+def listening(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[int]:
+    """Start a server; give its port. Raises ``ProcessFailed`` if it ends or says no address."""
+    # A file and no pipe: nobody reads what the server prints later, and a full pipe would stop it.
+    with (
+        tempfile.TemporaryFile() as output,
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment
+        ) as server,
+    ):
+        try:
+            yield _port(server, output.fileno(), command)
+        finally:
+            server.terminate()
+
+
+def _port(server: subprocess.Popen[bytes], output: int, command: Sequence[str]) -> int:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and server.poll() is None:
+        found = _ADDRESS.search(_printed(output))
+        if found is not None:
+            return int(found[1])
+        time.sleep(_PAUSE)
+    raise ProcessFailed(f"{' '.join(command)}: says no address\n{_printed(output).decode(errors='replace')}")
+
+
+def _printed(output: int) -> bytes:
+    return os.pread(output, 1 << 16, 0)
