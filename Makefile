@@ -39,7 +39,7 @@ lint: $(DEV) ## format check, ruff, mypy, import layers
 	@scripts/check lint
 
 format: $(DEV) ## format the code
-	$(BIN)/ruff format . scripts/make-examples
+	$(BIN)/ruff format . scripts/make-examples scripts/make-screenshots
 
 clean: ## remove what these targets made
 	rm -rf $(VENV) $(PEERS_VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 from cachescope.model.comparison import Comparison
 from cachescope.model.errors import AmbiguousHash, NotInCatalogue, QuerySyntaxError
+from cachescope.model.facets import BuiltCell, HistoryPoint
 from cachescope.model.hosts import Host
 from cachescope.model.identity import (
     DagHash,
@@ -28,6 +29,7 @@ from cachescope.model.identity import (
     parse_mirror_name,
 )
 from cachescope.model.mirror import Layout, MirrorUrl
+from cachescope.model.mirrors import CompilerUse, MirrorReport, SnapshotChange, Tally
 from cachescope.model.record import Presence, Verdict, Verification
 from cachescope.model.results import (
     Attempt,
@@ -170,8 +172,16 @@ class FakeCatalogue:
         return self.all_refs
 
     def packages(
-        self, *, ref: Ref | None, stack: Stack | None, prefix: str = "", limit: int = 0, offset: int = 0
+        self,
+        *,
+        ref: Ref | None,
+        stack: Stack | None,
+        prefix: str = "",
+        limit: int = 0,
+        offset: int = 0,
+        sort: str = "name",
     ) -> PackageList:
+        del sort
         self._check(ref, stack)
         names = {one.spec.name for one in self.reports if one.spec.presence > Presence.MENTIONED}
         found = [
@@ -228,8 +238,19 @@ class FakeCatalogue:
         one, other = self.spec(first).spec, self.spec(second).spec
         return Comparison(first=one, second=other, own=(), dependencies=(), causes=(), consequences=())
 
-    def package(self, name: PackageName, *, ref: Ref | None, stack: Stack | None) -> PackageReport:
+    def package(
+        self,
+        name: PackageName,
+        *,
+        ref: Ref | None,
+        stack: Stack | None,
+        query: str = "",
+        page: int | None = None,
+    ) -> PackageReport:
+        """Narrows by nothing: what a query does to a package is told by the tests of the catalogue."""
         self._check(ref, stack)
+        if page is not None and page > 1:
+            raise NotInCatalogue(f"there is no page {page} of this list", hint="the last page is 1")
         specs = [one.spec for one in self.reports if one.spec.name == name]
         if not specs:
             raise NotInCatalogue(f"no package {name} is in the catalogue", hint="near: py-demo, zlib")
@@ -248,6 +269,11 @@ class FakeCatalogue:
             stacks=tuple((mirror, sum(mirror in one.mirrors for one in listed), 0) for mirror in mirrors),
             groups=groups,
             shown=len(listed),
+            query="" if query == name else query,
+            matching=len(listed),
+            cells=_cells(groups),
+            groups_total=len(groups),
+            history=(HistoryPoint(at=SYNCED, came=len(listed), gone=0, present=len(listed)),),
         )
 
     def spec(self, prefix: str) -> SpecReport:
@@ -259,6 +285,46 @@ class FakeCatalogue:
             raise AmbiguousHash(beginning, tuple(sorted(one.spec.hash for one in found)))
         return found[0]
 
+    def mirror(self, name: MirrorName) -> MirrorReport:
+        sources = tuple(one for one in self.all_sources if one.name == name)
+        if not sources:
+            raise NotInCatalogue(
+                f"the mirror {name} is not in the catalogue", hint="see the list of all caches"
+            )
+        present = [one.spec for one in self.reports if name in one.spec.mirrors]
+        return MirrorReport(
+            name=name,
+            sources=sources,
+            counts=sources[0].counts,
+            packages=len({one.name for one in present}),
+            biggest=tuple(
+                _summary(each, [one for one in present if one.name == each])
+                for each in sorted({one.name for one in present})
+            ),
+            compilers=tuple(
+                CompilerUse(text, 1, specs) for text, specs in _tally([one.compiler_name for one in present])
+            ),
+            systems=tuple(Tally(*one) for one in _tally([one.architecture.os for one in present])),
+            targets=tuple(Tally(*one) for one in _tally([one.architecture.target for one in present])),
+            changes=tuple(self.changes(ref=name.ref)),
+        )
+
+    def changes(self, *, ref: Ref) -> Sequence[SnapshotChange]:
+        return [
+            SnapshotChange(
+                id=number, source=SourceName(E4S), layout=Layout.V3, at=SYNCED - timedelta(days=number),
+                came=3, gone=number, present=1204 - number, first=number == 2, named=(ZLIB.name,) if number == 1 else (),
+            )
+            for number in (1, 2)
+            if ref == E4S.ref and self.all_sources
+        ]  # fmt: skip
+
+    def suggest(
+        self, text: str, *, ref: Ref | None, stack: Stack | None, limit: int
+    ) -> Sequence[PackageName]:
+        self._check(ref, stack)
+        return sorted({one.spec.name for one in self.reports if text and text in one.spec.name})[:limit]
+
     def mirror_names(self) -> Sequence[MirrorName]:
         return sorted({one.name for one in self.all_sources})
 
@@ -268,6 +334,19 @@ class FakeCatalogue:
             raise NotInCatalogue(f"no ref {ref} is in the catalogue", hint="known: develop, site")
         if stack is not None and not any(stack in one.stacks for one in known):
             raise NotInCatalogue(f"no stack {stack} is in {ref or 'any ref'}", hint="known: e4s, ml, root")
+
+
+def _cells(groups: Sequence[LookAlikes]) -> tuple[BuiltCell, ...]:
+    return tuple(
+        BuiltCell(
+            version=group.specs[0].version,
+            os=group.specs[0].architecture.os,
+            target=group.specs[0].architecture.target,
+            specs=len(group.specs),
+            compilers=(group.specs[0].compiler_name,),
+        )
+        for group in groups
+    )
 
 
 def _tally(names: Sequence[str]) -> tuple[tuple[str, int], ...]:

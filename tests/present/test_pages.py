@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from cachescope.model.errors import NotInCatalogue
+from cachescope.model.facets import BuiltCell
 from cachescope.model.identity import PackageName, Ref, Stack
 from cachescope.model.record import Presence
 from cachescope.model.results import (
@@ -20,8 +20,9 @@ from cachescope.model.results import (
     Place,
     RefStacks,
 )
+from cachescope.present.home_page import home_page
 from cachescope.present.package_page import PackagePage, package_page, separation
-from cachescope.present.pages import PageRequest, caches_page, home_page, packages_page
+from cachescope.present.pages import PageRequest, caches_page, packages_page
 from cachescope.present.spec_page import SpecPage, headline, spec_page
 from cachescope.present.surfaces import Page
 from cachescope.present.to_html import HtmlWriter, static_files
@@ -59,6 +60,18 @@ def _package(groups: list[LookAlikes], request: PageRequest = REQUEST) -> Packag
         stacks=((E4S, total, 0),),
         groups=tuple(groups),
         shown=total,
+        matching=total,
+        groups_total=len(groups),
+        cells=tuple(
+            BuiltCell(
+                version=group.specs[0].version,
+                os=group.specs[0].architecture.os,
+                target=group.specs[0].architecture.target,
+                specs=len(group.specs),
+                compilers=(group.specs[0].compiler_name,),
+            )
+            for group in groups
+        ),
     )
     return package_page(result, REFS, request)
 
@@ -94,26 +107,6 @@ def test_line_beneath_a_group_says_what_separates_it(group: LookAlikes, words: s
     assert separation(group) == words
 
 
-def test_large_group_shows_fifty_and_counts_all() -> None:
-    group = _package([_group("1.0", 77)]).groups[0]
-    assert len(group.members) == 50
-    assert len(group.result.specs) == 77
-
-
-def test_every_group_stands_on_exactly_one_page() -> None:
-    groups = [_group(f"1.{number}", 14) for number in range(30)]
-    first = _package(groups)
-    numbers = [
-        group.number
-        for page in range(1, first.pager.pages + 1)
-        for group in _package(groups, replace(REQUEST, page=page)).groups
-    ]
-    assert first.pager.pages > 1
-    assert numbers == list(range(1, 31))
-    with pytest.raises(NotInCatalogue, match="no page 99"):
-        _package(groups, replace(REQUEST, page=99))
-
-
 def test_matrix_shows_the_newest_three_of_more_than_six_versions() -> None:
     groups = [_group(f"{number}.0", 1) for number in range(9, 0, -1)]
     assert [row.version for row in _package(groups).matrix.rows] == ["9.0", "8.0", "7.0"]
@@ -123,22 +116,47 @@ def test_matrix_shows_the_newest_three_of_more_than_six_versions() -> None:
     assert every.versions_left_out == 0
 
 
-def test_matrix_counts_specs_and_leads_to_their_group() -> None:
+def test_matrix_counts_specs_and_leads_to_the_query_that_finds_them() -> None:
     matrix = _package([_group("2.0", 3), _group("2.0", 5, target="zen4"), _group("1.0", 2)]).matrix
     assert matrix.targets == ("x86_64_v3", "zen4")
     cells = {(row.version, cell.target): (cell.specs, cell.href) for row in matrix.rows for cell in row.cells}
+    narrowed = (
+        "/package/big?ref=develop&stack=ml-linux-x86_64-cuda&q=big%40%3D{}+os%3Dubuntu24.04+target%3D{}"
+    )
     assert cells == {
-        ("2.0", "x86_64_v3"): (3, "#g1"),
-        ("2.0", "zen4"): (5, "#g2"),
-        ("1.0", "x86_64_v3"): (2, "#g3"),
+        ("2.0", "x86_64_v3"): (3, narrowed.format("2.0", "x86_64_v3")),
+        ("2.0", "zen4"): (5, narrowed.format("2.0", "zen4")),
+        ("1.0", "x86_64_v3"): (2, narrowed.format("1.0", "x86_64_v3")),
         ("1.0", "zen4"): (0, ""),
     }
 
 
-def test_matrix_cell_of_another_page_leads_there() -> None:
-    matrix = _package([_group(f"{number}.0", 50) for number in range(6, 0, -1)]).matrix
-    last = matrix.rows[-1].cells[0]
-    assert last.href == "/package/big?ref=develop&stack=ml-linux-x86_64-cuda&page=2#g6"
+def test_matrix_leaves_out_versions_that_a_page_cannot_bear_and_says_so() -> None:
+    groups = [
+        _group(f"{version}.0", 1, target=f"target{number}")
+        for version in range(4, 0, -1)
+        for number in range(90)
+    ]
+    assert _package(groups).matrix.versions_left_out == 2
+    every = _package(groups, replace(REQUEST, all_versions=True)).matrix
+    assert (every.versions, every.versions_left_out) == (4, 2)
+
+
+def test_matrix_of_one_version_with_more_systems_than_fit_says_so() -> None:
+    groups = []
+    for number in range(60):
+        one = _group("1.0", 1, target=f"target{number % 10}")
+        first = one.specs[0]
+        system = replace(first.architecture, os=f"system{number}")
+        groups.append(replace(one, specs=(replace(first, architecture=system),)))
+    matrix = _package(groups).matrix
+    assert (len(matrix.rows), matrix.systems_left_out) == (20, 40)
+    assert _weight(_package(groups[:25])) < LIMIT
+
+
+def test_value_that_no_query_can_say_has_no_link() -> None:
+    matrix = _package([_group("<script>", 1)]).matrix
+    assert [(cell.specs, cell.href) for row in matrix.rows for cell in row.cells] == [(1, "")]
 
 
 def test_variants_on_which_all_agree_are_written_once() -> None:
@@ -212,9 +230,9 @@ def test_full_page_of_groups_is_light() -> None:
         DependencyDifference(path=(name,), field="version", values=values)
         for name in ("python", "openssl", "zlib-ng", "sqlite", "ncurses", "readline")
     )
-    groups = [_group(f"1.{number}", 14, differences=differences) for number in range(40)]
+    groups = [_group(f"1.{number}", 14, differences=differences) for number in range(9)]
     assert _weight(_package(groups)) < LIMIT
-    assert _weight(_package([_group(f"1.{number}", 1) for number in range(200)])) < LIMIT
+    assert _weight(_package([_group(f"1.{number}", 1) for number in range(25)])) < LIMIT
 
 
 def test_full_list_of_sources_is_light() -> None:

@@ -97,14 +97,14 @@ def test_package_has_groups_with_their_differences() -> None:
     read = _read(to_json.render_package(CATALOGUE.package(PackageName("py-demo"), ref=None, stack=None)))
     assert list(read) == [
         "name", "ref", "stack", *COUNT_KEYS, "versions", "compilers", "systems", "targets", "stacks", "sizes",
-        "groups",
+        "groups", "query", "matching", "page", "pages", "groups_total", "facets", "history",
     ]  # fmt: skip
     assert read["compilers"] == [{"name": "gcc@13.2.0", "specs": 6}]
     assert read["stacks"][0] == {"name": "develop/e4s", "present": 3, "unstated": 0}
     group = read["groups"][0]
     assert list(group) == [
         "version", "compiler", "os", "platform", "target", "variants",
-        "dependencies_known", "explained", "differences", "specs",
+        "dependencies_known", "explained", "differences", "total", "specs",
     ]  # fmt: skip
     assert group["differences"][1] == {
         "path": ["python", "zlib"],

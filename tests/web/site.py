@@ -29,6 +29,15 @@ ADDRESSES = (
     f"/spec/{PAGED[0].hash}",
     f"/spec/{SPLICED.hash}",
     f"/spec/{ZLIB.hash}",
+    f"/spec/{DEMO[0].hash}?os=ubuntu24.04&target=zen4&glibc=2.39",
+    "/package/py-demo?ref=develop&q=py-demo+target%3Dzen4",
+    "/packages?sort=-present",
+    f"/compare/{DEMO[0].hash}/{ZLIB.hash}?ref=develop",
+    f"/compare/{DEMO[0].hash}/{DEMO[0].hash}",
+    "/cache/develop/e4s",
+    "/about/figures",
+    "/suggest",
+    "/suggest?q=py&ref=develop",
     "/caches",
     "/caches?ref=develop&stack=ml",
     "/search",
@@ -94,7 +103,7 @@ class Document(HTMLParser):
         for one in self._open:
             one.children.append(element)
         self.elements.append(element)
-        if tag not in {"meta", "link", "input", "br"}:
+        if tag not in {"meta", "link", "input", "br", "img"}:
             self._open.append(element)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -12,7 +12,7 @@ from cachescope.model.errors import CatalogueUnusable
 from cachescope.model.identity import DagHash
 from cachescope.model.results import SourceStatus
 from cachescope.present import urls
-from cachescope.web.routes import ROUTES, SUBJECT
+from cachescope.web.routes import OTHER, ROUTES, SUBJECT
 from tests.fakes import DEMO, DEMO_GROUPS, FakeCatalogue, filled_catalogue, report, source, spec
 from tests.web.site import ADDRESSES, FAILING, LOG_ID, Document, client
 
@@ -113,8 +113,13 @@ def test_static_file_with_its_digest_is_kept_for_ever(site: TestClient[Litestar]
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 def test_page_may_be_kept_for_its_lifetime(site: TestClient[Litestar], route: object) -> None:
     row = next(one for one in ROUTES if one is route)
-    subject = DEMO[0].hash if row.name == "spec" else "py-demo"
-    answer = site.get(row.path.replace(SUBJECT, subject))
+    subject, other = {
+        "spec": (DEMO[0].hash, ""),
+        "compare": (DEMO[0].hash, DEMO[1].hash),
+        "cache": ("develop", "e4s"),
+    }.get(row.name, ("py-demo", ""))
+    address = row.path.replace(SUBJECT, subject).replace(OTHER, other)
+    answer = site.get(address, follow_redirects=False)
     assert answer.headers["cache-control"] == f"public, max-age={row.lifetime}"
 
 

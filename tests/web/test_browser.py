@@ -1,61 +1,22 @@
 """The site in a real browser, on a phone and on a desk."""
 
-import socket
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from cachescope.jobs.lock_answers import CatalogueLockAnswers
-from cachescope.web.app import create_app
 from cachescope.web.lock_files import UploadLimits
 from tests.catalogues import OpenCatalogue
-from tests.fakes import DEMO, NOW, filled_catalogue
+from tests.fakes import DEMO
 from tests.locks import lock_document
 from tests.mirrors import index, installs, node, write_v3
+from tests.web.conftest import served
 from tests.web.site import ADDRESSES
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = Path("/usr/bin/chromium")
-_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture(scope="module")
-def origin() -> Iterator[str]:
-    """The address of the site, served by a thread of this test."""
-    app = create_app(filled_catalogue(), now=lambda: NOW, version="0.1.0", on_error=str)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(timeout=10)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"no browser at {CHROMIUM}; install the package chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
-        yield started
-        started.close()
 
 
 @dataclass
@@ -96,8 +57,8 @@ def test_search_leads_to_a_binary(browser: Browser, origin: str, *, scripts: boo
     with browser.new_context(java_script_enabled=scripts) as context:
         page = context.new_page()
         page.goto(origin + "/packages?ref=develop")
-        page.get_by_role("searchbox").fill("py-demo")
-        page.get_by_role("searchbox").press("Enter")
+        page.locator("#q").fill("py-demo")
+        page.locator("#q").press("Enter")
         assert page.url == origin + "/search?q=py-demo&ref=develop"
         page.locator(f"a[href^='/spec/{DEMO[0].hash}']").click()
         assert page.locator("h1").inner_text() == "py-demo@2.4.3"
@@ -110,7 +71,7 @@ def test_slash_leads_into_the_search_box(browser: Browser, origin: str) -> None:
         page.goto(origin + "/caches")
         page.keyboard.press("/")
         page.keyboard.type("zl")
-        assert page.get_by_role("searchbox").input_value() == "zl"
+        assert page.locator("#q").input_value() == "zl"
 
 
 def test_copy_gives_whole_commands_without_prompts(browser: Browser, origin: str) -> None:
@@ -144,23 +105,9 @@ def lock_site(opened: OpenCatalogue, tmp_path: Path) -> Iterator[tuple[str, Path
     file.write_bytes(
         lock_document([one["hash"] for one in nodes], {one["hash"]: one for one in (base, other, *nodes)})
     )
-    app = create_app(
-        opened.reader,
-        now=lambda: NOW,
-        version="0.1.0",
-        on_error=str,
-        lock_answers=CatalogueLockAnswers(opened.catalogue, most_specs=1000),
-        limits=UploadLimits(largest=10**7),
-    )
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}", file
-        finally:
-            server.should_exit = True
-            thread.join(timeout=10)
+    answers = CatalogueLockAnswers(opened.catalogue, most_specs=1000)
+    with served(opened.reader, lock_answers=answers, limits=UploadLimits(largest=10**7)) as address:
+        yield address, file
 
 
 @pytest.mark.parametrize(("width", "scripts"), [(360, True), (768, False), (1280, True)])

@@ -101,12 +101,29 @@ def test_links_lead_to_pages_of_this_site(sites: Sites, catalogue: str, address:
     }
     assert "/static/app.js" in {urlsplit(one).path for one in named}
     for link in named:
+        if link.startswith("https://packages.spack.io/"):
+            continue  # the recipe of a package: a link that a reader may follow, and nothing that a page loads
         assert link.startswith(("/", "#"))
         assert not link.startswith("//")
         if link.startswith("#"):
             assert link[1:] in ids
         elif link != address:
-            assert sites.ask(catalogue, link)[0] == 200, link
+            assert sites.ask(catalogue, link.partition("#")[0])[0] == 200, link
+
+
+@every_page
+def test_nothing_is_loaded_from_elsewhere(sites: Sites, catalogue: str, address: str) -> None:
+    page = sites.document(catalogue, address)
+    loaded = [
+        one.attributes[name]
+        for one in page.elements
+        for name in ("src", "srcset", "data")
+        if name in one.attributes
+    ]
+    loaded += [one.attributes["href"] for one in page.all("link", "use", "image")]
+    assert all((one or "").startswith("/") for one in loaded)
+    outside = [one for one in page.all("a") if (one.attributes["href"] or "").startswith("http")]
+    assert all("noreferrer" in (one.attributes["rel"] or "") for one in outside)
 
 
 @every_page

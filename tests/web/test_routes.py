@@ -6,24 +6,40 @@ import pytest
 
 from cachescope.present.pages import Moved, PageRequest
 from cachescope.present.surfaces import json_of, text_of
-from cachescope.web.routes import ROUTES, SUBJECT, Route
+from cachescope.web.routes import OTHER, ROUTES, SUBJECT, Route
 from tests.fakes import DEMO, NOW, filled_catalogue
 
 CATALOGUE = filled_catalogue()
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=[one.name for one in ROUTES])
+SUBJECTS = {
+    "package": ("py-demo", ""),
+    "spec": (DEMO[0].hash, ""),
+    "compare": (DEMO[0].hash, DEMO[1].hash),
+    "cache": ("develop", "e4s"),
+}
+PAGES = [one for one in ROUTES if one.name != "comparing"]
+
+
+@pytest.mark.parametrize("route", PAGES, ids=[one.name for one in PAGES])
 def test_row_answers_without_a_server(route: Route[object]) -> None:
-    subject = DEMO[0].hash if route.name == "spec" else "py-demo" if SUBJECT in route.path else ""
-    page = route.answer(CATALOGUE, PageRequest(now=NOW, subject=subject, query="py-demo"))
+    subject, other = SUBJECTS.get(route.name, ("", ""))
+    page = route.answer(CATALOGUE, PageRequest(now=NOW, subject=subject, other=other, query="py-demo"))
     assert not isinstance(page, Moved)
-    assert page.frame.address.startswith(route.path.replace(SUBJECT, subject))
+    assert page.frame.address.startswith(route.path.replace(SUBJECT, subject).replace(OTHER, other))
     assert json.loads(json_of(page))
     assert text_of(page)
 
 
-def test_only_search_cannot_be_exported() -> None:
-    assert [one.name for one in ROUTES if not one.exportable] == ["search"]
+def test_what_asks_freely_cannot_be_exported() -> None:
+    assert {one.name for one in ROUTES if not one.exportable} == {"search", "suggest", "compare", "comparing"}
+
+
+def test_two_hashes_of_a_form_lead_to_their_comparison() -> None:
+    row = next(one for one in ROUTES if one.name == "comparing")
+    request = PageRequest(now=NOW, subject="/abc", other="def")
+    assert row.answer(CATALOGUE, request) == Moved("/compare/abc/def")
+    assert row.answer(CATALOGUE, PageRequest(now=NOW)) == Moved("/search")
 
 
 def test_names_and_paths_are_unique() -> None:

@@ -15,7 +15,7 @@ from cachescope.catalogue.interning import decode_variant_set
 from cachescope.catalogue.summaries import chunks
 from cachescope.model.spec import RUNTIME, Deptype, EdgeKind, VariantSet
 
-__all__ = ["Edge", "Nodes", "Slot", "children", "descend"]
+__all__ = ["Edge", "Nodes", "Slot", "children", "descend", "descend_together"]
 
 
 class Edge(NamedTuple):
@@ -46,19 +46,40 @@ def descend(nodes: "Nodes", spec_ids: Sequence[int], *, levels: int, enters: Cal
 
     At most 2 statements a level for 500 specs. Returns whether the way ended before the levels did.
     """
-    level = [Slot((), tuple(spec_ids))]
-    seen: set[tuple[int | None, ...]] = set()
+    return descend_together(nodes, [(spec_ids, enters)], levels=levels)
+
+
+def descend_together(
+    nodes: "Nodes", ways: Sequence[tuple[Sequence[int], Callable[[Slot], bool]]], *, levels: int
+) -> bool:
+    """Go down several ways at once, so that one level of all of them is read by the same statements.
+
+    At most 2 statements a level for 500 specs, and 1 for their variant sets where several ways are gone.
+    """
+    levels_of = [[Slot((), tuple(spec_ids))] for spec_ids, _ in ways]
+    seen: list[set[tuple[int | None, ...]]] = [set() for _ in ways]
     for _ in range(levels):
-        fresh: dict[tuple[int | None, ...], Slot] = {}
-        for slot in level:
-            if slot.differs and slot.specs not in seen:
-                fresh.setdefault(slot.specs, slot)
-        if not fresh:
+        fresh = [_fresh(level, met) for level, met in zip(levels_of, seen, strict=True)]
+        keys = {key for slots in fresh for specs in slots for key in specs if key is not None}
+        if not keys:
             return True
-        seen.update(fresh)
-        nodes.load({key for specs in fresh for key in specs if key is not None})
-        level = [below for slot in fresh.values() if enters(slot) for below in children(nodes, slot)]
-    return not level
+        nodes.load(keys)
+        if len(ways) > 1:
+            nodes.variant_sets({one for key in keys if (one := nodes.rows[key].variant_set_id) is not None})
+        for place, (_, enters) in enumerate(ways):
+            levels_of[place] = [
+                below for slot in fresh[place].values() if enters(slot) for below in children(nodes, slot)
+            ]
+    return not any(levels_of)
+
+
+def _fresh(level: Sequence[Slot], seen: set[tuple[int | None, ...]]) -> dict[tuple[int | None, ...], Slot]:
+    found: dict[tuple[int | None, ...], Slot] = {}
+    for slot in level:
+        if slot.differs and slot.specs not in seen:
+            found.setdefault(slot.specs, slot)
+    seen.update(found)
+    return found
 
 
 def children(nodes: "Nodes", slot: Slot) -> list[Slot]:
@@ -118,6 +139,7 @@ class Nodes:
         self.rows: dict[int, Row[Any]] = {}
         self.edges: dict[int, list[Edge]] = {}
         self._sets: dict[int, VariantSet] = {}
+        self._kinds: dict[tuple[int, str], EdgeKind] = {}
 
     def load(self, keys: set[int]) -> None:
         """Read those that were not read yet."""
@@ -168,7 +190,10 @@ class Nodes:
             .order_by(t.edge.c.parent_id, t.edge.c.position)
         )
         for parent, name, child, deptypes, virtuals in edges:
-            kind = EdgeKind(Deptype(deptypes), tuple(filter(None, virtuals.split(","))))
+            kind = self._kinds.get((deptypes, virtuals))
+            if kind is None:
+                kind = EdgeKind(Deptype(deptypes), tuple(filter(None, virtuals.split(","))))
+                self._kinds[deptypes, virtuals] = kind
             self.edges.setdefault(parent, []).append(Edge(name, child, kind))
 
     def variant_sets(self, sets: set[int]) -> dict[int, VariantSet]:

@@ -3,17 +3,16 @@
 From the group down, only dependencies whose hashes differ are looked at, level by level, until fields differ.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from cachescope.catalogue import schema as t
-from cachescope.catalogue.descent import Nodes, Slot, children, descend
+from cachescope.catalogue.descent import Nodes, Slot, children, descend_together
 from cachescope.catalogue.spec_writer import Knowledge
 from cachescope.model.results import DependencyDifference
 from cachescope.model.spec import EdgeKind, deptype_names
 
-__all__ = ["distinguish"]
+__all__ = ["distinguish", "distinguish_all"]
 
 _LARGEST_GROUP = 60
 _DEEPEST = 12
@@ -25,24 +24,41 @@ def distinguish(connection: Connection, spec_ids: Sequence[int]) -> tuple[Depend
 
     At most 3 statements a level of the DAG, and 12 levels.
     """
-    if len(spec_ids) > _LARGEST_GROUP:
-        return None
-    if len(spec_ids) < 2:  # noqa: PLR2004 - nothing to compare
-        return ()
+    return distinguish_all(connection, [spec_ids])[0]
+
+
+def distinguish_all(
+    connection: Connection, groups: Sequence[Sequence[int]]
+) -> list[tuple[DependencyDifference, ...] | None]:
+    """Distinguish several groups at once, level by level: at most 3 statements a level for 500 specs of all together."""
     nodes = Nodes(connection)
-    differences: list[DependencyDifference] = []
+    differences: list[list[DependencyDifference]] = [[] for _ in groups]
 
-    def enters(slot: Slot) -> bool:
-        own = _own_differences(connection, nodes, slot)
-        differences.extend(own)
-        # Where a dependency itself is another one, what lies below it follows from that.
-        return not own
+    def entering(found: list[DependencyDifference]) -> Callable[[Slot], bool]:
+        def enters(slot: Slot) -> bool:
+            own = _own_differences(nodes, slot)
+            found.extend(own)
+            # Where a dependency itself is another one, what lies below it follows from that.
+            return not own
 
-    descend(nodes, spec_ids, levels=_DEEPEST, enters=enters)
-    return tuple(differences)
+        return enters
+
+    descend_together(
+        nodes,
+        [
+            (group, entering(found))
+            for group, found in zip(groups, differences, strict=True)
+            if 1 < len(group) <= _LARGEST_GROUP
+        ],
+        levels=_DEEPEST,
+    )
+    return [
+        None if len(group) > _LARGEST_GROUP else tuple(found)
+        for group, found in zip(groups, differences, strict=True)
+    ]
 
 
-def _own_differences(connection: Connection, nodes: Nodes, slot: Slot) -> list[DependencyDifference]:
+def _own_differences(nodes: Nodes, slot: Slot) -> list[DependencyDifference]:
     if None in slot.specs:
         values = tuple(_ABSENT if key is None else _label(nodes, key) for key in slot.specs)
         return [DependencyDifference(path=slot.path, field="dependency", values=values)]
@@ -53,7 +69,7 @@ def _own_differences(connection: Connection, nodes: Nodes, slot: Slot) -> list[D
         if len(set(values)) > 1:
             found.append(DependencyDifference(path=slot.path, field=field, values=values))
     if len({row.variant_set_id for row in rows}) > 1:
-        values = _variants(connection, [row.variant_set_id for row in rows])
+        values = _variants(nodes, [row.variant_set_id for row in rows])
         if len(set(values)) > 1:
             found.append(DependencyDifference(path=slot.path, field="variants", values=values))
     return found or _of_edges(nodes, slot)
@@ -109,16 +125,18 @@ def _label(nodes: Nodes, key: int) -> str:
     return row.version or ("known by hash alone" if row.knowledge == Knowledge.NAMED else _ABSENT)
 
 
-def _variants(connection: Connection, sets: Sequence[int | None]) -> tuple[str, ...]:
+def _variants(nodes: Nodes, sets: Sequence[int | None]) -> tuple[str, ...]:
     """Return for each set the variants that not all of them share."""
-    members: dict[int | None, set[str]] = {one: set() for one in sets}
-    rows = connection.execute(
-        select(t.variant_set_member.c.set_id, t.variant.c.name, t.variant.c.kind, t.variant.c.value)
-        .join(t.variant, t.variant.c.id == t.variant_set_member.c.variant_id)
-        .where(t.variant_set_member.c.set_id.in_([one for one in set(sets) if one is not None]))
-    )
-    for set_id, name, kind, value in rows:
-        text = ("+" if value == "true" else "~") + name if kind == "bool" else f"{name}={value}"
-        members[set_id].add(text)
-    shared = set.intersection(*members.values())
+    known = nodes.variant_sets({one for one in sets if one is not None})
+    members: dict[int | None, set[str]] = {None: set()}
+    for key, held in known.items():
+        found = members[key] = set()
+        for name, value in held.variants:
+            if isinstance(value, bool):
+                found.add(f"{'+' if value else '~'}{name}")
+            else:
+                found.update(f"{name}={one}" for one in ((value,) if isinstance(value, str) else value))
+        for name, values in held.flags:
+            found.update(f"{name}={one}" for one in values)
+    shared = set.intersection(*(members[one] for one in sets))
     return tuple(" ".join(sorted(members[one] - shared)) or _ABSENT for one in sets)

@@ -2,73 +2,206 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Integer, Row, case, func, select
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.look_alikes import distinguish
+from cachescope.catalogue.finding import find
 from cachescope.catalogue.near_names import near_names
-from cachescope.catalogue.scope import Scope, checked_scope, current_presence
-from cachescope.catalogue.sizes import with_sizes
-from cachescope.catalogue.spec_writer import Knowledge
+from cachescope.catalogue.package_facets import Narrowed, built_cells, facets_of, narrow
+from cachescope.catalogue.package_groups import cut_groups, group_rows, read_groups
+from cachescope.catalogue.package_history import package_history
+from cachescope.catalogue.package_rows import PackageRows, SpecRow, read_rows
+from cachescope.catalogue.scope import Scope, checked_scope
 from cachescope.catalogue.summaries import package_counts
-from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
-from cachescope.model.errors import NotInCatalogue
+from cachescope.model.errors import NotInCatalogue, UserInputError
+from cachescope.model.facets import BuiltCell, Facet, FacetValue, HistoryPoint
 from cachescope.model.identity import MirrorName, PackageName, Ref, Stack
 from cachescope.model.record import Presence
 from cachescope.model.results import (
     Counts,
-    LookAlikes,
     PackageList,
     PackageReport,
     PackageSummary,
     RefStacks,
-    SpecSummary,
 )
+from cachescope.query.choosing import compiler_edges, without_compilers
+from cachescope.query.grammar import parse_query
+from cachescope.query.spec_query import NodeQuery, SpecQuery
 
 __all__ = ["package_list", "package_report", "ref_stacks"]
 
-_SHOWN_SPECS = 2000
-_COMPARED_GROUPS = 20
-
 
 def package_report(
-    connection: Connection, name: PackageName, *, ref: Ref | None, stack: Stack | None
+    connection: Connection,
+    name: PackageName,
+    *,
+    ref: Ref | None,
+    stack: Stack | None,
+    query: str = "",
+    page: int | None = None,
+    keep: Callable[[tuple[object, ...], Callable[[], Any]], Any] | None = None,
 ) -> PackageReport:
-    """Report one package: at most 8 statements, 1 for 500 specs, those of ``with_sizes``, and of ``distinguish`` for 20 groups."""
+    """Report one package, its look-alikes narrowed by a query; all of them, or one page.
+
+    At most 12 statements; with a query 2 and twice those of ``find``; 3 for 500 listed specs, those of
+    ``with_sizes`` for them, and 37 to compare them.
+    ``keep`` answers a question that was answered before, as long as no snapshot changed it; sizes are asked for anew.
+    Raises ``QuerySyntaxError``, and ``UserInputError`` for a query about another package.
+    """
     scope = checked_scope(connection, ref, stack)
-    name_id = connection.execute(select(t.name.c.id).where(t.name.c.text == name)).scalar()
-    presence = current_presence(scope, t.spec.c.name_id == name_id)
-    states: Counter[int] = Counter(connection.execute(select(presence.c.state)).scalars())
-    if not states:
-        raise _unknown(connection, name, scope)
-    rows = connection.execute(
-        select_specs(presence)
-        .where(presence.c.state > int(Presence.MENTIONED) if states.keys() - {0} else presence.c.state >= 0)
-        .order_by(t.version.c.key.desc().nulls_last(), t.spec.c.hash)
-        .limit(_SHOWN_SPECS)
-    ).all()
-    summaries, sizes = with_sizes(
-        connection, [row.id for row in rows], read_summaries(connection, rows, scope), scope
-    )
-    versions = list(dict.fromkeys(spec.version for spec in summaries))
+    asked = _parsed(name, query)
+
+    def look() -> _Seen:
+        return _see(connection, name, scope, asked)
+
+    seen = keep(("package", name, scope, asked), look) if keep is not None else look()
+    cut = cut_groups(seen.groups, page)
+    listed, sizes = read_groups(connection, cut, scope)
     return PackageReport(
         name=name,
         ref=ref,
         stack=stack,
-        counts=Counts(states[Presence.PRESENT], states[Presence.MENTIONED], states[Presence.UNSTATED]),
-        versions=tuple(versions),
-        compilers=_counted(spec.compiler_name for spec in summaries),
-        systems=_counted(spec.architecture.os for spec in summaries),
-        targets=_counted(spec.architecture.target for spec in summaries),
-        stacks=_stacks(connection, name_id, scope),
-        groups=_groups(connection, [(row.id, row.knowledge) for row in rows], summaries),
-        shown=len(summaries),
+        counts=seen.counts,
+        versions=seen.versions,
+        compilers=seen.compilers,
+        systems=seen.systems,
+        targets=seen.targets,
+        stacks=seen.stacks,
+        groups=listed,
+        shown=sum(len(group.specs) for group in listed),
+        query="" if asked == _named(name) else str(asked),
+        matching=seen.matching,
+        facets=seen.facets,
+        cells=seen.cells,
+        page=page or 1,
+        pages=cut.pages,
+        groups_total=len(seen.groups),
+        groups_before=cut.before,
+        history=seen.history,
         sizes=sizes,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What a look at all specs of a package gives, before any of them is read whole."""
+
+    counts: Counts
+    versions: tuple[str, ...]
+    compilers: tuple[tuple[str, int], ...]
+    systems: tuple[tuple[str, int], ...]
+    targets: tuple[tuple[str, int], ...]
+    stacks: tuple[tuple[MirrorName, int, int], ...]
+    matching: int
+    groups: Sequence[Sequence[SpecRow]]
+    facets: tuple[Facet, ...]
+    cells: tuple[BuiltCell, ...]
+    history: tuple[HistoryPoint, ...]
+
+
+def _see(connection: Connection, name: PackageName, scope: Scope, asked: SpecQuery) -> _Seen:
+    name_id = connection.execute(select(t.name.c.id).where(t.name.c.text == name)).scalar()
+    held = read_rows(connection, name_id, scope)
+    states = Counter(row.state for row in held.rows if row.state >= int(Presence.MENTIONED))
+    if not states:
+        raise _unknown(connection, name, scope)
+    least = Presence.UNSTATED if states.keys() - {int(Presence.MENTIONED)} else Presence.MENTIONED
+    shown = [row for row in held.rows if row.state >= int(least)]
+    found = _narrowed(connection, held, asked, scope, least)
+    versions = {row.version_id for row in shown}
+    newest_first = sorted(versions, key=lambda key: held.versions[key][1], reverse=True)
+    architectures = Counter([held.architectures[row.architecture_id] for row in shown])
+    return _Seen(
+        counts=Counts(states[Presence.PRESENT], states[Presence.MENTIONED], states[Presence.UNSTATED]),
+        versions=tuple(dict.fromkeys(held.versions[key][0] for key in newest_first)),
+        compilers=_counted(Counter([held.compiler(row) for row in shown]).items()),
+        systems=_counted((one.os, number) for one, number in architectures.items()),
+        targets=_counted((one.target, number) for one, number in architectures.items()),
+        stacks=_stacks(connection, name_id, scope),
+        matching=len(found.matching),
+        groups=group_rows(held, found.matching),
+        facets=(*facets_of(held, shown, asked, found), *_stack_facet(held, scope, found, asked)),
+        cells=built_cells(held, found.matching),
+        history=package_history(connection, name_id, scope),
+    )
+
+
+def _named(name: PackageName) -> SpecQuery:
+    return SpecQuery(node=NodeQuery(name=name))
+
+
+def _parsed(name: PackageName, text: str) -> SpecQuery:
+    if not text.strip():
+        return _named(name)
+    query = parse_query(text)
+    if query.node.name is None:
+        return replace(query, node=replace(query.node, name=name))
+    if query.node.name != name:
+        raise UserInputError(
+            f"the query asks for {query.node.name}, and this is the page of {name}",
+            where=text,
+            hint="the search asks for any package",
+        )
+    return query
+
+
+def _narrowed(
+    connection: Connection, held: PackageRows, query: SpecQuery, scope: Scope, least: Presence
+) -> Narrowed:
+    """Ask the database what the rows alone do not tell, and judge the rest."""
+    node = query.node
+    beyond = NodeQuery(
+        name=node.name,
+        namespace=node.namespace,
+        variants=tuple(one for one in node.variants if one.propagate),
+        flags=node.flags,
+        hash=node.hash,
+    )
+    rest = replace(query, node=beyond)
+    names = {one.name for one in held.compilers.values() if one is not None}
+
+    def allowed(asked: SpecQuery) -> Collection[int] | None:
+        if asked == SpecQuery(node=NodeQuery(name=node.name)):
+            return None
+        condition = find(connection, asked, Scope(scope.ref), mentioned=True).condition
+        return frozenset(connection.execute(select(t.spec.c.id).where(condition)).scalars())
+
+    fulfilling = allowed(rest)
+    without: Collection[int] | None = None
+    if compiler_edges(rest, names):
+        without = allowed(without_compilers(rest, names))
+        if without is None:
+            without = frozenset(row.id for row in held.rows)
+    return narrow(
+        held,
+        query,
+        allowed=fulfilling,
+        without_compilers=without,
+        wanted=lambda row: row.state >= int(least),
+    )
+
+
+def _stack_facet(held: PackageRows, scope: Scope, found: Narrowed, query: SpecQuery) -> tuple[Facet, ...]:
+    """Return the mirrors with how many of the matching specs each has; one mirror narrows nothing."""
+    having = {key for row in held.rows for key in row.mirrors}
+    if len(having) < 2:  # noqa: PLR2004 - see above
+        return ()
+    ordered = sorted(having, key=lambda key: (-found.stacks[key], held.mirrors[key]))
+    values = [
+        FacetValue(
+            text=held.mirrors[key].stack if scope.ref is not None else str(held.mirrors[key]),
+            specs=found.stacks[key],
+            chosen=scope.ref is not None and scope.stack == held.mirrors[key].stack,
+            query=str(query),
+            mirror=held.mirrors[key],
+        )
+        for key in ordered
+    ]
+    return (Facet(field="stack", name="stack", values=tuple(values)),)
 
 
 def _unknown(connection: Connection, name: PackageName, scope: Scope) -> NotInCatalogue:
@@ -88,8 +221,11 @@ def _unknown(connection: Connection, name: PackageName, scope: Scope) -> NotInCa
     return NotInCatalogue(f"no mirror in the catalogue has a package {name}", hint=hint)
 
 
-def _counted(texts: Iterable[str]) -> tuple[tuple[str, int], ...]:
-    return tuple(sorted(Counter(texts).items(), key=lambda one: (-one[1], one[0])))
+def _counted(pairs: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    found: Counter[str] = Counter()
+    for text, number in pairs:
+        found[text] += number
+    return tuple(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
 
 def _stacks(
@@ -112,49 +248,19 @@ def _stacks(
     )
 
 
-def _groups(
-    connection: Connection, keys: Sequence[tuple[int, int]], summaries: Sequence[SpecSummary]
-) -> tuple[LookAlikes, ...]:
-    """Group specs that agree in every visible column: newest version first, then the largest group."""
-    order = {
-        version: place for place, version in enumerate(dict.fromkeys(spec.version for spec in summaries))
-    }
-    paired = sorted(
-        zip(keys, summaries, strict=True), key=lambda one: (order[one[1].version], _visible(one[1]))
-    )
-    groups = [
-        list(members) for _, members in groupby(paired, key=lambda one: (one[1].version, _visible(one[1])))
-    ]
-    groups.sort(key=lambda members: (order[members[0][1].version], -len(members), _visible(members[0][1])))
-    found = []
-    compared = 0
-    for members in groups:
-        members.sort(key=lambda one: one[1].hash)
-        known = all(knowledge == Knowledge.RECORD for (_, knowledge), _ in members)
-        differences = None
-        if known and len(members) > 1 and compared < _COMPARED_GROUPS:
-            compared += 1
-            differences = distinguish(connection, [key for (key, _), _ in members])
-        found.append(
-            LookAlikes(
-                specs=tuple(spec for _, spec in members),
-                dependencies_known=known,
-                differences=differences or (),
-                explained=differences is not None or len(members) == 1 or not known,
-            )
-        )
-    return tuple(found)
-
-
-def _visible(spec: SpecSummary) -> tuple[str, ...]:
-    arch = spec.architecture
-    return (spec.compiler_name, arch.platform, arch.os, arch.target, *spec.variant_texts)
-
-
 def package_list(
-    connection: Connection, *, ref: Ref | None, stack: Stack | None, prefix: str, limit: int, offset: int
+    connection: Connection,
+    *,
+    ref: Ref | None,
+    stack: Stack | None,
+    prefix: str,
+    limit: int,
+    offset: int,
+    sort: str = "name",
 ) -> PackageList:
     """List packages of a mirror, a ref or the whole catalogue, from the summaries. At most 3 statements.
+
+    ``sort`` is a column of the list, with ``-`` before it the largest first. Raises ``UserInputError`` for another one.
 
     A stack of all refs together has no summary: its packages are counted when they are asked for.
     """
@@ -179,13 +285,27 @@ def package_list(
         select(summary, t.name.c.text.label("name"), t.version.c.text.label("newest"))
         .select_from(tables)
         .where(*conditions)
-        .order_by(t.name.c.text)
+        .order_by(*_order(summary, sort), t.name.c.text)
         .offset(offset)
     )
     if limit:
         statement = statement.limit(limit)
     packages = tuple(_package(row) for row in connection.execute(statement))
     return PackageList(ref=ref, stack=stack, prefix=prefix, total=total, packages=packages, offset=offset)
+
+
+PACKAGE_SORTS = ("name", "newest", "versions", "compilers", "systems", "targets", "unstated", "present")
+
+
+def _order(summary: FromClause, sort: str) -> list[ColumnElement[Any]]:
+    column = sort.removeprefix("-")
+    if column not in PACKAGE_SORTS:
+        raise UserInputError(
+            f"{sort!r} is no order of packages", hint=f"known are {', '.join(PACKAGE_SORTS)}"
+        )
+    by = {"name": t.name.c.text, "newest": t.version.c.key}.get(column)
+    ordered: ColumnElement[Any] = summary.c[column] if by is None else by
+    return [ordered.desc() if sort.startswith("-") else ordered.asc()]
 
 
 def _package(row: Row[Any]) -> PackageSummary:

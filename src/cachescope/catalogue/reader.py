@@ -1,10 +1,16 @@
 """The reading side of an open catalogue; fulfils ``model.services.CatalogueReader``. One consistent state for each answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
 
 from cachescope.catalogue import registry
 from cachescope.catalogue.comparison import compare_specs
 from cachescope.catalogue.engine import Catalogue
+from cachescope.catalogue.mirror_report import mirror_report, recent_changes, state_of_snapshots
+from cachescope.catalogue.near_names import suggested_names
 from cachescope.catalogue.package_report import package_list, package_report, ref_stacks
 from cachescope.catalogue.scope import checked_scope
 from cachescope.catalogue.search import resolve_hash, search
@@ -12,6 +18,7 @@ from cachescope.catalogue.spec_report import spec_report
 from cachescope.model.comparison import Comparison
 from cachescope.model.hosts import Host
 from cachescope.model.identity import MirrorName, PackageName, Ref, Stack
+from cachescope.model.mirrors import MirrorReport, SnapshotChange
 from cachescope.model.results import (
     PackageList,
     PackageReport,
@@ -23,12 +30,19 @@ from cachescope.model.results import (
 
 __all__ = ["Reader"]
 
+_Answer = TypeVar("_Answer")
+_KEPT = 32
+"""Answers that are kept at the most: a package of 5,000 specs takes about 3 MB."""
+
 
 class Reader:
     """Answers from the catalogue alone; safe to use from several threads."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
+        # What looks at every record of a mirror is kept until the next snapshot; lives as long as the reader.
+        self._kept: dict[tuple[object, ...], Any] = {}
+        self._kept_at = (0, 0)
 
     def sources(self) -> Sequence[SourceStatus]:
         """All registered mirrors and their sources."""
@@ -41,11 +55,20 @@ class Reader:
             return ref_stacks(connection)
 
     def packages(
-        self, *, ref: Ref | None, stack: Stack | None, prefix: str = "", limit: int = 0, offset: int = 0
+        self,
+        *,
+        ref: Ref | None,
+        stack: Stack | None,
+        prefix: str = "",
+        limit: int = 0,
+        offset: int = 0,
+        sort: str = "name",
     ) -> PackageList:
-        """Packages, by name."""
+        """Packages, by name or another column."""
         with self._catalogue.reading() as connection:
-            return package_list(connection, ref=ref, stack=stack, prefix=prefix, limit=limit, offset=offset)
+            return package_list(
+                connection, ref=ref, stack=stack, prefix=prefix, limit=limit, offset=offset, sort=sort
+            )
 
     def search(
         self,
@@ -79,10 +102,63 @@ class Reader:
                 connection, resolve_hash(connection, first), resolve_hash(connection, second)
             )
 
-    def package(self, name: PackageName, *, ref: Ref | None, stack: Stack | None) -> PackageReport:
+    def package(
+        self,
+        name: PackageName,
+        *,
+        ref: Ref | None,
+        stack: Stack | None,
+        query: str = "",
+        page: int | None = None,
+    ) -> PackageReport:
         """One package."""
         with self._catalogue.reading() as connection:
-            return package_report(connection, name, ref=ref, stack=stack)
+
+            def keep(key: tuple[object, ...], ask: Callable[[], Any]) -> Any:
+                return self._until_next_snapshot(connection, key, ask)
+
+            return package_report(connection, name, ref=ref, stack=stack, query=query, page=page, keep=keep)
+
+    def mirror(self, name: MirrorName) -> MirrorReport:
+        """One mirror."""
+        with self._catalogue.reading() as connection:
+            report = self._until_next_snapshot(
+                connection, ("mirror", name), lambda: mirror_report(connection, name)
+            )
+            # An attempt that failed leaves no snapshot.
+            sources = tuple(one for one in registry.source_statuses(connection) if one.name == name)
+            return replace(report, sources=sources)
+
+    def changes(self, *, ref: Ref) -> Sequence[SnapshotChange]:
+        """What snapshots of a ref changed."""
+
+        def ask() -> Sequence[SnapshotChange]:
+            return recent_changes(connection, registry.sources_of(connection, ref))
+
+        with self._catalogue.reading() as connection:
+            return self._until_next_snapshot(connection, ("changes", ref), ask)
+
+    def suggest(
+        self, text: str, *, ref: Ref | None, stack: Stack | None, limit: int
+    ) -> Sequence[PackageName]:
+        """Names that hold a text."""
+        with self._catalogue.reading() as connection:
+            return suggested_names(connection, text, checked_scope(connection, ref, stack), limit=limit)
+
+    def _until_next_snapshot(
+        self, connection: Connection, key: tuple[object, ...], ask: Callable[[], _Answer]
+    ) -> _Answer:
+        state = state_of_snapshots(connection)
+        if state != self._kept_at:
+            self._kept, self._kept_at = {}, state
+        held: dict[tuple[object, ...], Any] = self._kept
+        found: _Answer | None = held.get(key)
+        if found is None:
+            found = ask()
+            while len(held) >= _KEPT:
+                held.pop(next(iter(held)), None)
+            held[key] = found
+        return found
 
     def spec(self, prefix: str) -> SpecReport:
         """One spec."""

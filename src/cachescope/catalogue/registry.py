@@ -39,6 +39,7 @@ __all__ = [
     "set_address",
     "set_page_address",
     "source_statuses",
+    "sources_of",
     "standing_mirror",
 ]
 
@@ -258,6 +259,17 @@ def page_sources(connection: Connection, ref: Ref) -> dict[Stack, int]:
         .order_by(t.mirror.c.stack != ROOT, t.mirror.c.stack)
     )
     return {Stack(row.stack): int(row.id) for row in rows}
+
+
+def sources_of(connection: Connection, ref: Ref) -> Sequence[int]:
+    """Return the keys of all sources of a ref."""
+    statement = (
+        select(t.source.c.id)
+        .join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
+        .where(t.mirror.c.ref == ref)
+        .order_by(t.source.c.id)
+    )
+    return connection.execute(statement).scalars().all()
 
 
 def set_page_address(connection: Connection, source_id: int, url: MirrorUrl) -> None:

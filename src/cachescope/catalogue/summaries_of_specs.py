@@ -15,7 +15,7 @@ from cachescope.model.record import Presence
 from cachescope.model.results import SpecSummary
 from cachescope.model.spec import Architecture, Compiler, VariantSet
 
-__all__ = ["present_in", "read_summaries", "select_specs", "spec_columns"]
+__all__ = ["page_variants", "present_in", "read_summaries", "select_specs", "spec_columns"]
 
 _NO_VARIANTS = VariantSet(b"{}", (), ())
 
@@ -105,13 +105,13 @@ def read_summaries(connection: Connection, rows: Iterable[Row[Any]], scope: Scop
                 spec_format=row.spec_format,
                 presence=Presence(state) if state is not None else Presence.MENTIONED,
                 mirrors=places.get(row.id, ()),
-                page_variants=_page_variants(row.variants_key),
+                page_variants=page_variants(row.variants_key),
             )
         )
     return summaries
 
 
-def _page_variants(key: bytes | None) -> tuple[str, ...] | None:
+def page_variants(key: bytes | None) -> tuple[str, ...] | None:
     """Return the variants as a published page printed them: they stand in the key of such a set."""
     if key is None or not key.startswith(b'{"page":'):
         return None

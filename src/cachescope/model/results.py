@@ -8,6 +8,7 @@ from datetime import datetime
 
 from cachescope.model.archive import Archive, SizeSum
 from cachescope.model.errors import MalformedRecord
+from cachescope.model.facets import BuiltCell, Facet, HistoryPoint
 from cachescope.model.hosts import HostVerdict
 from cachescope.model.identity import DagHash, MirrorName, PackageName, Ref, SourceName, Stack, ViewName
 from cachescope.model.mirror import Layout, MirrorUrl
@@ -311,6 +312,17 @@ class LookAlikes:
     explained: bool = True
     """False where the group was too large to compare within the limits of a page."""
 
+    total: int = 0
+    """Members, where ``specs`` holds only the first of them; else 0."""
+
+    first_seen: tuple[datetime, ...] = ()
+    """When a snapshot of the scope first had each of ``specs``; empty where that was not asked."""
+
+    @property
+    def size(self) -> int:
+        """How many specs the group has."""
+        return self.total or len(self.specs)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageReport:
@@ -337,6 +349,27 @@ class PackageReport:
 
     sizes: SizeSum | None = None
     """Of the binaries in ``groups`` that are present; None where the catalogue knows no sizes at all."""
+
+    query: str = ""
+    """What ``groups`` were narrowed by, in its canonical spelling; empty for the name alone."""
+
+    matching: int = 0
+    """Specs that match it."""
+
+    facets: tuple[Facet, ...] = ()
+    cells: tuple[BuiltCell, ...] = ()
+    """Where the matching ones are built: newest version first, then the systems and targets of most specs."""
+
+    page: int = 1
+    pages: int = 1
+    groups_total: int = 0
+    """Groups of all pages."""
+
+    groups_before: int = 0
+    """Groups of the pages before this one."""
+
+    history: tuple[HistoryPoint, ...] = ()
+    """Oldest first."""
 
 
 # -- one binary -----------------------------------------------------------------------------------------------------

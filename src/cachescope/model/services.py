@@ -6,6 +6,7 @@ from typing import Protocol
 from cachescope.model.comparison import Comparison
 from cachescope.model.hosts import Host
 from cachescope.model.identity import MirrorName, PackageName, Ref, Stack
+from cachescope.model.mirrors import MirrorReport, SnapshotChange
 from cachescope.model.results import (
     PackageList,
     PackageReport,
@@ -30,9 +31,16 @@ class CatalogueReader(Protocol):
         ...
 
     def packages(
-        self, *, ref: Ref | None, stack: Stack | None, prefix: str = "", limit: int = 0, offset: int = 0
+        self,
+        *,
+        ref: Ref | None,
+        stack: Stack | None,
+        prefix: str = "",
+        limit: int = 0,
+        offset: int = 0,
+        sort: str = "name",
     ) -> PackageList:
-        """Packages with at least one record, by name. Raises ``NotInCatalogue`` for an unknown ref or stack."""
+        """Packages with at least one record, by name or another column (``-`` before it: descending). Raises ``NotInCatalogue`` for an unknown ref or stack."""
         ...
 
     def search(
@@ -54,8 +62,20 @@ class CatalogueReader(Protocol):
         """
         ...
 
-    def package(self, name: PackageName, *, ref: Ref | None, stack: Stack | None) -> PackageReport:
-        """One package. Raises ``NotInCatalogue``, with near names as hint."""
+    def package(
+        self,
+        name: PackageName,
+        *,
+        ref: Ref | None,
+        stack: Stack | None,
+        query: str = "",
+        page: int | None = None,
+    ) -> PackageReport:
+        """One package, its look-alikes narrowed by a query in Spack's language; one page of them, or (None) all.
+
+        Raises ``NotInCatalogue``, with near names as hint, and for a page beyond the last; ``QuerySyntaxError``;
+        ``UserInputError`` for a query about another package.
+        """
         ...
 
     def spec(self, prefix: str) -> SpecReport:
@@ -64,6 +84,20 @@ class CatalogueReader(Protocol):
 
     def compare(self, first: str, second: str) -> Comparison:
         """Two specs side by side, by hashes or unique prefixes. Raises ``NotInCatalogue`` or ``AmbiguousHash``."""
+        ...
+
+    def mirror(self, name: MirrorName) -> MirrorReport:
+        """One mirror: sources, largest packages, compilers, what snapshots changed. Raises ``NotInCatalogue``."""
+        ...
+
+    def changes(self, *, ref: Ref) -> Sequence[SnapshotChange]:
+        """What the snapshots of a ref changed, newest first."""
+        ...
+
+    def suggest(
+        self, text: str, *, ref: Ref | None, stack: Stack | None, limit: int
+    ) -> Sequence[PackageName]:
+        """Packages whose names hold a text, those that begin so first."""
         ...
 
     def mirror_names(self) -> Sequence[MirrorName]:

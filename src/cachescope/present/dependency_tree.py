@@ -7,7 +7,7 @@ from cachescope.model.identity import DagHash
 from cachescope.model.results import Dependency, SpecReport, SpecSummary
 from cachescope.model.spec import RUNTIME, EdgeKind
 
-__all__ = ["DependencyTrees", "TreeRow", "dependency_trees"]
+__all__ = ["DependencyTrees", "Edge", "TreeRow", "children_of", "dependency_trees"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +37,20 @@ class DependencyTrees:
 
 
 @dataclass(frozen=True, slots=True)
-class _Edge:
+class Edge:
+    """A dependency and how it is used."""
+
     spec: SpecSummary
     kind: EdgeKind
 
 
-_Children = dict[DagHash, list[_Edge]]
+_Children = dict[DagHash, list[Edge]]
 
 
 def dependency_trees(report: SpecReport) -> DependencyTrees:
     """Sort the dependencies of a spec into the two trees."""
     root = report.spec.hash
-    children = _children(root, report.dependencies)
+    children = children_of(root, report.dependencies)
     to_run = tuple(_walk_to_run(root, children))
     needed = {row.spec.hash for row in to_run}
     to_build = tuple(_walk_to_build(report.spec, children, needed))
@@ -60,13 +62,13 @@ def dependency_trees(report: SpecReport) -> DependencyTrees:
     )
 
 
-def _children(root: DagHash, dependencies: Sequence[Dependency]) -> _Children:
-    """Undo the depth-first walk; a repeated spec has its children at its first place."""
+def children_of(root: DagHash, dependencies: Sequence[Dependency]) -> "dict[DagHash, list[Edge]]":
+    """Return the edges below each spec, from the depth-first walk; a repeated spec has its children at its first place."""
     found: _Children = {}
     above: list[DagHash] = [root]
     for one in dependencies:
         del above[one.depth :]
-        found.setdefault(above[-1], []).append(_Edge(one.spec, one.kind))
+        found.setdefault(above[-1], []).append(Edge(one.spec, one.kind))
         above.append(one.spec.hash)
     return found
 
@@ -100,7 +102,7 @@ def _walk_to_build(root: SpecSummary, children: _Children, needed: set[DagHash])
 
 
 def _unfold(
-    waiting: list[tuple[_Edge, int, SpecSummary | None]],
+    waiting: list[tuple[Edge, int, SpecSummary | None]],
     children: _Children,
     needed: set[DagHash],
     met: set[DagHash],
@@ -120,7 +122,7 @@ def _unfold(
 
 def _edges_below(
     root: SpecSummary, children: _Children, needed: set[DagHash]
-) -> Iterator[tuple[SpecSummary, _Edge]]:
+) -> Iterator[tuple[SpecSummary, Edge]]:
     """Yield the edges from what is needed on the host to build tools."""
     passed: set[DagHash] = set()
     waiting = [edge for edge in reversed(children.get(root.hash, [])) if edge.spec.hash in needed]

@@ -5,13 +5,14 @@ model: ``result`` (or the results) holds the facts as the catalogue gave them, t
 reading, such as cuts of long lists. The two large pages have modules of their own: ``package_page``, ``spec_page``.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from cachescope.model.errors import AmbiguousHash, CachescopeError, NotInCatalogue, QuerySyntaxError
 from cachescope.model.identity import MirrorName, PackageName
-from cachescope.model.results import AttemptOutcome, PackageList, RefStacks, SearchResult, SourceStatus
+from cachescope.model.results import PackageList, RefStacks, SearchResult, SourceStatus
 from cachescope.present import urls, wording
 from cachescope.present.urls import Scope
 
@@ -22,19 +23,18 @@ __all__ = [
     "CachesPage",
     "ErrorPage",
     "Frame",
-    "HomePage",
     "Moved",
     "PackagesPage",
     "PageRequest",
     "Pager",
-    "RefRow",
     "SearchPage",
+    "SuggestionsPage",
     "caches_page",
     "error_page",
-    "home_page",
     "packages_page",
     "pager",
     "search_page",
+    "suggestions_page",
 ]
 
 PACKAGES_PER_PAGE = 500
@@ -43,8 +43,6 @@ DEFAULT_LIMIT = 50
 """Specs of a search that are asked for unless the request says otherwise."""
 
 _SEARCH_ROWS = 100
-_HOME_SOURCES = 40
-_HOME_REFS = 100
 _NAMED_PACKAGES = 8
 
 
@@ -55,13 +53,19 @@ class PageRequest:
     now: datetime
     scope: Scope = urls.EVERYWHERE
     subject: str = ""
-    """The part of the path that names a package or a spec."""
+    """The part of the path that names a package, a spec or a ref."""
+
+    other: str = ""
+    """The second part of the path, where it names two things: another spec, a stack."""
 
     query: str = ""
     prefix: str = ""
     page: int = 1
     limit: int | None = None
     all_versions: bool = False
+    sort: str = "name"
+    host: str = ""
+    """Of which a verdict is asked, as ``--for`` takes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,75 +121,6 @@ def pager(pages: int, page: int) -> Pager:
 def pages_for(total: int, per_page: int) -> int:
     """Return how many pages so many items fill."""
     return -(-total // per_page)
-
-
-# -- the first page -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefRow:
-    """A ref, with the freshness of its newest copy."""
-
-    ref: RefStacks
-    snapshot_at: datetime | None
-    stale: bool
-    failing: int
-    """Sources whose last attempt failed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HomePage:
-    """What the caches hold: a search box, the refs, the mirrors of one ref."""
-
-    frame: Frame
-    refs: tuple[RefStacks, ...]
-    sources: tuple[SourceStatus, ...]
-    rows: tuple[RefRow, ...]
-    """The refs, each with its freshness; the first hundred."""
-
-    featured: RefRow | None
-    """The ref whose mirrors are listed: the chosen one, else the first; None without any."""
-
-    listed: tuple[SourceStatus, ...]
-    """Sources of the featured ref, cut to what a first page can hold."""
-
-    featured_total: int
-    """Sources of the featured ref before the cut."""
-
-
-def home_page(refs: Sequence[RefStacks], sources: Sequence[SourceStatus], request: PageRequest) -> HomePage:
-    """Build the first page."""
-    rows = tuple(_ref_row(one, sources, request.now) for one in refs)
-    chosen = [row for row in rows if row.ref.ref == request.scope.ref]
-    featured = next(iter((*chosen, *rows)), None)
-    of_ref = [one for one in sources if featured is not None and one.name.ref == featured.ref.ref]
-    return HomePage(
-        frame=Frame(
-            title="What the Spack build caches hold",
-            section="",
-            address=urls.home(request.scope),
-            scope=request.scope,
-            now=request.now,
-        ),
-        refs=tuple(refs),
-        sources=tuple(sources),
-        rows=rows[:_HOME_REFS],
-        featured=featured,
-        listed=tuple(of_ref[:_HOME_SOURCES]),
-        featured_total=len(of_ref),
-    )
-
-
-def _ref_row(ref: RefStacks, sources: Sequence[SourceStatus], now: datetime) -> RefRow:
-    of_ref = [one for one in sources if one.name.ref == ref.ref]
-    read = [one.snapshot_at for one in of_ref if one.snapshot_at is not None]
-    newest = max(read, default=None)
-    return RefRow(
-        ref=ref,
-        snapshot_at=newest,
-        stale=ref.stale or (newest is not None and now - newest > wording.STALE_AFTER),
-        failing=sum(one.last_attempt.outcome == AttemptOutcome.FAILED for one in of_ref),
-    )
 
 
 # -- caches ---------------------------------------------------------------------------------------------------------
@@ -246,6 +181,8 @@ class PackagesPage:
     """First letters to jump to."""
 
     pager: Pager
+    sort: str
+    """Column of the order; with ``-`` before it the largest first."""
 
 
 def packages_page(result: PackageList, refs: Sequence[RefStacks], request: PageRequest) -> PackagesPage:
@@ -255,7 +192,7 @@ def packages_page(result: PackageList, refs: Sequence[RefStacks], request: PageR
         frame=Frame(
             title=f"Packages of {scope.words}",
             section="packages",
-            address=urls.packages(scope, prefix=request.prefix, page=request.page),
+            address=urls.packages(scope, prefix=request.prefix, page=request.page, sort=request.sort),
             scope=scope,
             now=request.now,
         ),
@@ -263,6 +200,35 @@ def packages_page(result: PackageList, refs: Sequence[RefStacks], request: PageR
         refs=tuple(refs),
         letters=tuple("abcdefghijklmnopqrstuvwxyz"),
         pager=pager(pages_for(result.total, PACKAGES_PER_PAGE), request.page),
+        sort=request.sort,
+    )
+
+
+# -- suggestions ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestionsPage:
+    """Packages whose names hold what somebody typed."""
+
+    frame: Frame
+    typed: str
+    names: tuple[PackageName, ...]
+
+
+def suggestions_page(names: Sequence[PackageName], request: PageRequest) -> SuggestionsPage:
+    """Build the list of suggestions."""
+    return SuggestionsPage(
+        frame=Frame(
+            title="Suggestions",
+            section="",
+            address=urls.suggestions(request.query, request.scope),
+            scope=request.scope,
+            now=request.now,
+            query=request.query,
+        ),
+        typed=request.query,
+        names=tuple(names),
     )
 
 
@@ -324,14 +290,26 @@ class ErrorPage:
     matches: tuple[str, ...]
     """Hashes that an ambiguous beginning stands for."""
 
+    asked: str
+    """What was looked for, to search for it; empty where the address names nothing."""
+
+    near: tuple[str, ...]
+    """Names of packages that are near."""
+
     caret: str
     """For a query that cannot be parsed: blanks and a caret below the offending place; else empty."""
 
 
+_NEAR_NAMES = "near names: "
+"""Begins the hint of a package that is not there."""
+
+_NEAR = re.compile(r"[A-Za-z0-9_.-]+")
 _HEADINGS = {400: "That cannot be asked", 404: "Not found", 405: "Not allowed here"}
 
 
-def error_page(error: CachescopeError, *, status: int, scope: Scope, now: datetime) -> ErrorPage:
+def error_page(
+    error: CachescopeError, *, status: int, scope: Scope, now: datetime, asked: str = ""
+) -> ErrorPage:
     """Build the page of an error; ``status`` is the HTTP status that goes with it.
 
     The scope stays only where it cannot be what is wrong, so that no link leads into the same error.
@@ -349,6 +327,10 @@ def error_page(error: CachescopeError, *, status: int, scope: Scope, now: dateti
         error=error,
         status=status,
         matches=error.matches if isinstance(error, AmbiguousHash) else (),
+        asked=asked,
+        near=tuple(name for name in _NEAR.findall(error.hint.removeprefix(_NEAR_NAMES)) if name)
+        if error.hint.startswith(_NEAR_NAMES)
+        else (),
         caret=_caret(error) if isinstance(error, QuerySyntaxError) else "",
     )
 

@@ -1,22 +1,26 @@
 """The page of one binary: everything that is known of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from cachescope.model.identity import DagHash
+from cachescope.model.hosts import HostVerdict
+from cachescope.model.identity import ROOT, DagHash, MirrorName
 from cachescope.model.record import Presence, Verdict
-from cachescope.model.results import SpecReport
+from cachescope.model.results import SpecReport, SpecSummary
 from cachescope.present import urls, wording
+from cachescope.present.dag_picture import DagPicture, dag_picture
 from cachescope.present.dependency_tree import DependencyTrees, TreeRow, dependency_trees
 from cachescope.present.pages import Frame, Moved, PageRequest
 
-__all__ = ["DEPENDENTS_SHOWN", "SpecPage", "TreeLine", "closure_words", "size_words", "spec_page"]
+__all__ = ["DEPENDENTS_SHOWN", "Closure", "SpecPage", "TreeLine", "closure_words", "size_words", "spec_page"]
 
 DEPENDENTS_SHOWN = 20
-_TREE_ROOM = 480
+_TREE_ROOM = 320
 """Room on a page for both trees: a spec takes 2, one met again 1. Keeps the heaviest page under 100 kB."""
 
 _RECORD_CHARACTERS = 16_000
+_MISSING_SHOWN = 6
+_HOST_FIELDS = ("os", "target", "glibc")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,19 @@ class TreeLine:
     """Whether a later line leads here."""
 
 
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """What a binary needs on the host, and how much of it one mirror has."""
+
+    total: int
+    mirror: MirrorName | None
+    """That of the binary's mirrors which has most of it; None where the binary is present nowhere."""
+
+    present: int
+    missing: tuple[SpecSummary, ...]
+    """The first of what that mirror has not."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecPage:
     """One binary."""
@@ -58,7 +75,9 @@ class SpecPage:
     verified: bool
     verdict_reason: str
     size: str
-    closure: str
+    closure_size: str
+    """Bytes of all that is needed to run; empty where nothing is known of sizes."""
+
     sizes_asked: bool
     """Whether any source was asked for the size, so that places have something to say of it."""
 
@@ -73,10 +92,20 @@ class SpecPage:
     """The raw record; empty where there is none, or where it is too long for a page."""
 
     record_too_long: bool
+    picture: DagPicture | None
+    closure: Closure | None
+    """None where nothing is needed on the host, or dependencies are not recorded."""
+
+    host: Mapping[str, str]
+    """The host that a verdict was asked for, by its parts; empty values where none was given."""
+
+    host_verdict: HostVerdict | None
 
 
-def spec_page(result: SpecReport, request: PageRequest) -> SpecPage | Moved:
-    """Build the page of one binary; only the whole hash is its address."""
+def spec_page(
+    result: SpecReport, request: PageRequest, *, host_verdict: HostVerdict | None = None
+) -> SpecPage | Moved:
+    """Build the page of one binary; only the whole hash is its address. ``host_verdict`` is that for the asked host."""
     spec = result.spec
     if request.subject != spec.hash:
         return Moved(urls.spec(spec.hash, request.scope))
@@ -86,7 +115,7 @@ def spec_page(result: SpecReport, request: PageRequest) -> SpecPage | Moved:
     only_to_build = _cut(trees.only_to_build, max(_TREE_ROOM - _room_of(to_run), _TREE_ROOM // 4))
     return SpecPage(
         frame=Frame(
-            title=f"{spec.name}@{spec.version} /{spec.hash[:7]}",
+            title=f"{spec.name}@{wording.cut(spec.version)} /{spec.hash[:7]}",
             section="packages",
             address=urls.spec(spec.hash, request.scope),
             scope=request.scope,
@@ -99,7 +128,7 @@ def spec_page(result: SpecReport, request: PageRequest) -> SpecPage | Moved:
         verified=result.verification is not None and result.verification.verdict is Verdict.VERIFIED,
         verdict_reason=verdict_reason(result),
         size=size_words(result),
-        closure=closure_words(result),
+        closure_size=closure_words(result),
         sizes_asked=any(place.archive is not None for place in result.places),
         trees=trees,
         to_run=_lines(to_run),
@@ -108,7 +137,31 @@ def spec_page(result: SpecReport, request: PageRequest) -> SpecPage | Moved:
         dependents_shown=min(len(result.dependents), DEPENDENTS_SHOWN),
         record="" if too_long else result.record,
         record_too_long=too_long,
+        picture=dag_picture(result),
+        closure=_closure(result, trees),
+        host=_host_parts(request.host),
+        host_verdict=host_verdict,
     )
+
+
+def _host_parts(host: str) -> Mapping[str, str]:
+    given = dict(part.split("=", 1) for part in host.split(",") if part)
+    return {key: given.get(key, "") for key in _HOST_FIELDS}
+
+
+def _closure(result: SpecReport, trees: DependencyTrees) -> Closure | None:
+    needed = {row.spec.hash: row.spec for row in trees.to_run}
+    if not needed:
+        return None
+    counted = {
+        mirror: sum(mirror in spec.mirrors for spec in needed.values()) for mirror in result.spec.mirrors
+    }
+    if not counted:
+        return Closure(len(needed), None, 0, ())
+    # Of mirrors that have as much, that of a stack: its index is the smaller one.
+    best = max(sorted(counted), key=lambda mirror: (counted[mirror], mirror.stack != ROOT))
+    missing = [spec for spec in needed.values() if best not in spec.mirrors]
+    return Closure(len(needed), best, counted[best], tuple(missing[:_MISSING_SHOWN]))
 
 
 def headline(result: SpecReport) -> str:

@@ -3,10 +3,14 @@
 import io
 from typing import assert_never
 
-from cachescope.present import coverage, to_json, to_text
+from cachescope.present import comparison, coverage, to_json, to_text
+from cachescope.present.comparison_page import ComparisonPage
 from cachescope.present.coverage_page import CoverageFormPage, CoveragePage
+from cachescope.present.figures_page import FiguresPage
+from cachescope.present.home_page import HomePage
+from cachescope.present.mirror_page import MirrorPage
 from cachescope.present.package_page import PackagePage
-from cachescope.present.pages import CachesPage, ErrorPage, HomePage, PackagesPage, SearchPage
+from cachescope.present.pages import CachesPage, ErrorPage, PackagesPage, SearchPage, SuggestionsPage
 from cachescope.present.spec_page import SpecPage
 
 __all__ = ["Page", "json_of", "text_of"]
@@ -16,7 +20,11 @@ Page = (
     | PackagesPage
     | PackagePage
     | SpecPage
+    | ComparisonPage
     | CachesPage
+    | MirrorPage
+    | FiguresPage
+    | SuggestionsPage
     | SearchPage
     | ErrorPage
     | CoverageFormPage
@@ -24,7 +32,7 @@ Page = (
 )
 
 
-def json_of(page: Page) -> bytes:  # noqa: PLR0911 - one arm a page
+def json_of(page: Page) -> bytes:  # noqa: C901, PLR0911, PLR0912 - one arm a page
     """Write the page's facts as JSON: the bytes that ``--json`` prints for the same question."""
     match page:
         case HomePage():
@@ -37,6 +45,14 @@ def json_of(page: Page) -> bytes:  # noqa: PLR0911 - one arm a page
             return to_json.render_spec(page.result)
         case CachesPage():
             return to_json.render_caches(page.result)
+        case ComparisonPage():
+            return comparison.render_json(page.result)
+        case MirrorPage():
+            return to_json.render_mirror(page.result)
+        case FiguresPage():
+            return to_json.render_figures([(one.name, one.definition, one.caution) for one in page.figures])
+        case SuggestionsPage():
+            return to_json.document({"query": page.typed, "packages": list(page.names)})
         case SearchPage():
             return to_json.render_search(page.result)
         case ErrorPage():
@@ -49,7 +65,7 @@ def json_of(page: Page) -> bytes:  # noqa: PLR0911 - one arm a page
             assert_never(page)
 
 
-def text_of(page: Page) -> bytes:
+def text_of(page: Page) -> bytes:  # noqa: C901, PLR0912 - one arm a page
     """Write the page's facts as plain text: what the command line prints into a pipe."""
     from rich.console import Console
 
@@ -66,6 +82,14 @@ def text_of(page: Page) -> bytes:
                 to_text.spec(console, page.result)
             case CachesPage():
                 to_text.caches(console, page.result, now=page.frame.now)
+            case ComparisonPage():
+                comparison.render_text(console, page.result)
+            case MirrorPage():
+                to_text.mirror(console, page.result, now=page.frame.now)
+            case FiguresPage():
+                to_text.figures(console, [(one.name, one.definition, one.caution) for one in page.figures])
+            case SuggestionsPage():
+                to_text.names(console, page.names)
             case SearchPage():
                 to_text.search(console, page.result)
             case ErrorPage():

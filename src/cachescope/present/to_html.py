@@ -1,17 +1,23 @@
 """Page models to HTML, with the templates and static files that belong to this package."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from cachescope.model.spec import deptype_names
-from cachescope.present import urls, wording
+from cachescope.present import comparison, urls, wording
+from cachescope.present.comparison_page import ComparisonPage
 from cachescope.present.coverage_page import CoverageFormPage, CoveragePage
+from cachescope.present.figures_page import FiguresPage
+from cachescope.present.home_page import HomePage
+from cachescope.present.mirror_page import MirrorPage
 from cachescope.present.package_page import PackagePage, compiler_shown
-from cachescope.present.pages import CachesPage, ErrorPage, HomePage, PackagesPage, SearchPage
+from cachescope.present.pages import CachesPage, ErrorPage, PackagesPage, SearchPage, SuggestionsPage
 from cachescope.present.spec_page import SpecPage
 from cachescope.present.surfaces import Page
 
@@ -23,6 +29,10 @@ _TEMPLATES: Mapping[type[Page], str] = {
     PackagePage: "package.html",
     SpecPage: "spec.html",
     CachesPage: "caches.html",
+    ComparisonPage: "compare.html",
+    MirrorPage: "cache.html",
+    FiguresPage: "figures.html",
+    SuggestionsPage: "suggestions.html",
     SearchPage: "search.html",
     ErrorPage: "error.html",
     CoverageFormPage: "coverage_form.html",
@@ -59,6 +69,17 @@ def static_files() -> Mapping[str, StaticFile]:
     return found
 
 
+_MISLEADING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that turn the direction of text: they make a page show what it does not say."""
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, str) and _MISLEADING.search(value) is not None:
+        shown = _MISLEADING.sub("\N{REPLACEMENT CHARACTER}", value)
+        return Markup(shown) if isinstance(value, Markup) else shown  # noqa: S704 - it was markup before
+    return value
+
+
 class HtmlWriter:
     """Writes page models as HTML; holds the compiled templates."""
 
@@ -74,9 +95,12 @@ class HtmlWriter:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
+            finalize=_shown,
         )
+        self._environment.filters["cut"] = wording.cut
         self._environment.globals.update(
             urls=urls,
+            comparison=comparison,
             wording=wording,
             asset=self._asset,
             deptype_names=deptype_names,

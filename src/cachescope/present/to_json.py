@@ -11,6 +11,7 @@ from datetime import datetime
 from cachescope.model.archive import Archive, SizeSum
 from cachescope.model.errors import CachescopeError
 from cachescope.model.identity import SourceName
+from cachescope.model.mirrors import MirrorReport
 from cachescope.model.results import (
     Attempt,
     Counts,
@@ -38,7 +39,9 @@ __all__ = [
     "render_caches",
     "render_error",
     "render_error_line",
+    "render_figures",
     "render_home",
+    "render_mirror",
     "render_package",
     "render_packages",
     "render_refs",
@@ -150,6 +153,26 @@ def render_package(result: PackageReport) -> bytes:
             ],
             "sizes": _size_sum(result.sizes),
             "groups": [_group(one) for one in result.groups],
+            "query": result.query,
+            "matching": result.matching,
+            "page": result.page,
+            "pages": result.pages,
+            "groups_total": result.groups_total,
+            "facets": [
+                {
+                    "field": one.field,
+                    "name": one.name,
+                    "values": [
+                        {"value": each.text, "specs": each.specs, "chosen": each.chosen, "query": each.query}
+                        for each in one.values
+                    ],
+                }
+                for one in result.facets
+            ],
+            "history": [
+                {"at": _time(one.at), "came": one.came, "gone": one.gone, "present": one.present}
+                for one in result.history
+            ],
         }
     )
 
@@ -181,6 +204,45 @@ def render_spec(result: SpecReport) -> bytes:
             "commands": list(result.commands),
             "record": json.loads(result.record) if result.record else None,
         }
+    )
+
+
+def render_mirror(result: MirrorReport) -> bytes:
+    """Write one mirror: sources, largest packages, compilers by packages, what snapshots changed."""
+    return document(
+        {
+            "name": str(result.name),
+            **_counts(result.counts),
+            "packages": result.packages,
+            "sources": [_source(one) for one in result.sources],
+            "biggest": [
+                {"name": one.name, **_counts(one.counts), "versions": one.versions} for one in result.biggest
+            ],
+            "compilers": [
+                {"name": one.name, "packages": one.packages, "specs": one.specs} for one in result.compilers
+            ],
+            "systems": [{"name": one.name, "specs": one.specs} for one in result.systems],
+            "targets": [{"name": one.name, "specs": one.specs} for one in result.targets],
+            "changes": [
+                {
+                    "source": str(one.source),
+                    "layout": one.layout.value,
+                    "at": _time(one.at),
+                    "came": one.came,
+                    "gone": one.gone,
+                    "present": one.present,
+                    "first": one.first,
+                }
+                for one in result.changes
+            ],
+        }
+    )
+
+
+def render_figures(figures: Sequence[tuple[str, str, str]]) -> bytes:
+    """Write what each figure means: its name, definition, and what it does not say."""
+    return document(
+        [{"name": name, "definition": text, "caution": caution or None} for name, text, caution in figures]
     )
 
 
@@ -274,6 +336,7 @@ def _group(group: LookAlikes) -> _Object:
             {"path": list(one.path), "field": one.field, "values": list(one.values)}
             for one in group.differences
         ],
+        "total": group.size,
         "specs": [{**_sized_object(one), "closure": _size_sum(one.closure)} for one in group.specs],
     }
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from cachescope.model.errors import CachescopeError, QuerySyntaxError
+from cachescope.model.mirrors import MirrorReport
 from cachescope.model.record import Presence
 from cachescope.model.results import (
     AttemptOutcome,
@@ -45,7 +46,10 @@ __all__ = [
     "NO_CACHES",
     "caches",
     "error",
+    "figures",
     "home",
+    "mirror",
+    "names",
     "package",
     "packages",
     "search",
@@ -88,6 +92,44 @@ def home(
             console.print(table)
         say(console, "")
     caches(console, sources, now=now)
+
+
+def mirror(console: "Console", result: MirrorReport, *, now: datetime) -> None:
+    """Print one mirror: its sources, compilers by packages, what snapshots changed."""
+    caches(console, result.sources, now=now)
+    say(
+        console,
+        f"\n{wording.count(result.packages, 'package')} with {wording.count(result.counts.present)} binaries",
+    )
+    if result.compilers:
+        say(console, "\nCompilers, by packages that were built with them:", bold=True)
+        for use in result.compilers:
+            say(
+                console,
+                f"{use.name}  {wording.count(use.packages, 'package')}, {wording.count(use.specs)} specs",
+            )
+    say(console, "\nSnapshots, newest first:", bold=True)
+    for one in result.changes:
+        came, gone = wording.signed(one.came), wording.signed(-one.gone)
+        say(
+            console,
+            f"{wording.moment(one.at)}  {one.source} {one.layout.value}  {came} {gone}, then {wording.count(one.present)}",
+        )
+
+
+def figures(console: "Console", definitions: Sequence[tuple[str, str, str]]) -> None:
+    """Print what each figure means."""
+    for name, text, caution in definitions:
+        say(console, name, bold=True)
+        say(console, f"  {text} {caution}".rstrip())
+
+
+def names(console: "Console", found: Sequence[str]) -> None:
+    """Print names, one a line."""
+    for one in found:
+        say(console, one)
+    if not found:
+        say(console, "No package is named like that.")
 
 
 def search(console: "Console", result: SearchResult) -> None:

@@ -11,16 +11,24 @@ __all__ = [
     "EVERYWHERE",
     "Scope",
     "api",
+    "badge",
+    "cache",
     "caches",
+    "compare",
+    "comparing",
     "coverage",
+    "figures",
     "home",
     "lookup",
     "mirror_scope",
     "package",
     "packages",
+    "recipe",
     "search",
     "spec",
     "static",
+    "suggestions",
+    "table",
     "why",
 ]
 
@@ -66,15 +74,58 @@ def home(scope: Scope = EVERYWHERE) -> str:
     return _with("/", scope.parameters)
 
 
-def packages(scope: Scope = EVERYWHERE, *, prefix: str = "", page: int = 1) -> str:
+def packages(scope: Scope = EVERYWHERE, *, prefix: str = "", page: int = 1, sort: str = "name") -> str:
     """Return the address of the list of packages."""
-    return _with("/packages", {**scope.parameters, "prefix": prefix, "page": _page(page)})
+    more = {"prefix": prefix, "sort": "" if sort == "name" else sort, "page": _page(page)}
+    return _with("/packages", {**scope.parameters, **more})
 
 
-def package(name: str, scope: Scope = EVERYWHERE, *, page: int = 1, all_versions: bool = False) -> str:
-    """Return the address of one package."""
-    more = {"versions": "all" if all_versions else "", "page": _page(page)}
+def package(
+    name: str, scope: Scope = EVERYWHERE, *, page: int = 1, all_versions: bool = False, query: str = ""
+) -> str:
+    """Return the address of one package, narrowed by a query."""
+    more = {"q": query, "versions": "all" if all_versions else "", "page": _page(page)}
     return _with(f"/package/{quote(name, safe='')}", {**scope.parameters, **more})
+
+
+def badge(name: str, scope: Scope = EVERYWHERE) -> str:
+    """Return the address of a package's badge, a picture."""
+    return _with(f"/badge/{quote(name, safe='')}.svg", scope.parameters)
+
+
+def table(name: str, scope: Scope = EVERYWHERE, *, query: str = "") -> str:
+    """Return the address of a package's binaries as CSV."""
+    return _with(f"/table/{quote(name, safe='')}.csv", {**scope.parameters, "q": query})
+
+
+def recipe(name: str) -> str:
+    """Return where Spack's own site describes the package; outside of this one."""
+    return f"https://packages.spack.io/package.html?name={quote(name, safe='')}"
+
+
+def compare(first: str, second: str, scope: Scope = EVERYWHERE) -> str:
+    """Return the address of two specs side by side."""
+    return _with(f"/compare/{quote(first, safe='')}/{quote(second, safe='')}", scope.parameters)
+
+
+def comparing() -> str:
+    """Return the address that takes two hashes as parameters and leads to their comparison."""
+    return "/compare"
+
+
+def cache(name: MirrorName) -> str:
+    """Return the address of one mirror."""
+    return f"/cache/{quote(name.ref, safe='')}/{quote(name.stack, safe='')}"
+
+
+def figures() -> str:
+    """Return the address of what each figure means."""
+    return "/about/figures"
+
+
+def suggestions(query: str = "", scope: Scope = EVERYWHERE) -> str:
+    """Return the address of names that begin like what is typed."""
+    return _with("/suggest", {"q": query, **scope.parameters})
 
 
 def spec(prefix: str, scope: Scope = EVERYWHERE) -> str:

@@ -13,6 +13,8 @@ __all__ = [
     "STALE_AFTER",
     "age",
     "count",
+    "cut",
+    "day",
     "difference",
     "difference_name",
     "distinct",
@@ -23,6 +25,7 @@ __all__ = [
     "share_known",
     "short_sum",
     "shown_characters",
+    "signed",
     "size",
     "size_sum",
     "system",
@@ -45,6 +48,7 @@ _VALUES_SHOWN = 6
 _SHORT_HASH = 7
 _LONGER = (10, 14, 20)
 _WHOLE_HASH = 32
+_LONGEST_SHOWN = 160
 
 
 def count(number: int, singular: str = "", plural: str = "") -> str:
@@ -53,6 +57,11 @@ def count(number: int, singular: str = "", plural: str = "") -> str:
     if not singular:
         return figure
     return f"{figure} {singular if number == 1 else plural or singular + 's'}"
+
+
+def cut(text: str, most: int = _LONGEST_SHOWN) -> str:
+    """Write a text, and of one that nobody would read whole only its beginning, with its length."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
 
 
 _UNITS = ("kB", "MB", "GB", "TB")
@@ -115,6 +124,18 @@ def moment(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
 
 
+def day(time: datetime) -> str:
+    """Write a day in UTC: ``2026-11-21``."""
+    return time.astimezone(UTC).strftime("%Y-%m-%d")
+
+
+def signed(number: int) -> str:
+    """Write a change with its sign: ``+38``, ``-3``, ``0``."""
+    if not number:
+        return "0"
+    return f"+{number:,}" if number > 0 else f"\N{MINUS SIGN}{-number:,}"
+
+
 def rfc3339(time: datetime) -> str:
     """Write a time in UTC as programs read it: ``2026-11-21T00:12:00Z``."""
     return time.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
@@ -127,7 +148,7 @@ def distinct(values: Sequence[str]) -> tuple[str, ...]:
 
 def difference(found: DependencyDifference) -> str:
     """Write one difference with all its values: ``python 3.11.9 / 3.12.5``."""
-    values = [ABSENT if value == "-" else value for value in distinct(found.values)]
+    values = [ABSENT if value == "-" else cut(value) for value in distinct(found.values)]
     shown = " / ".join(values[:_VALUES_SHOWN])
     if len(values) > _VALUES_SHOWN:
         shown += f" and {len(values) - _VALUES_SHOWN} more"

@@ -27,7 +27,7 @@ from cachescope.query.spec_query import DependencyQuery, NodeQuery, SpecQuery, V
 from cachescope.query.targets import target_matches, unknown_bounds
 from cachescope.query.universe import Universe
 
-__all__ = ["Reason", "explain_mismatch", "matches", "own_compiler_decides", "warnings"]
+__all__ = ["Reason", "explain_mismatch", "matches", "own_compiler_decides", "variant_fits", "warnings"]
 
 _FORMAT_5 = 5
 
@@ -135,6 +135,11 @@ def _variant_reasons(
             yield Reason(str(asked), f"no variant {asked.name}")
         elif not _holds(asked, variant):
             yield Reason(str(asked), variant_text(variant, spec_format=spec.spec_format))
+
+
+def variant_fits(asked: VariantQuery, variants: Sequence[Variant]) -> bool:
+    """Say whether one of a spec's own variants satisfies what is asked, propagated or not."""
+    return any(one.name == asked.name and _holds(asked, one) for one in variants)
 
 
 def _holds(asked: VariantQuery, variant: Variant) -> bool:

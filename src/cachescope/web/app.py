@@ -17,6 +17,7 @@ from cachescope.present import urls
 from cachescope.present.pages import ErrorPage, Moved, SearchPage, error_page
 from cachescope.present.surfaces import Page, json_of, text_of
 from cachescope.present.to_html import HtmlWriter, static_files
+from cachescope.web.exports import package_badge, package_table
 from cachescope.web.lock_files import Busy, LockFilePages, UploadLimits
 from cachescope.web.negotiation import Surface, entity_tag, is_current, wanted_surface
 from cachescope.web.parameters import read_request, read_scope
@@ -26,7 +27,8 @@ __all__ = ["create_app"]
 
 _SECURITY = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'self'; "
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "form-action 'self'; "
         "base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
@@ -38,6 +40,7 @@ _MEMORY = "no-store"
 _EXIT = "X-Cachescope-Exit"
 """Names the exit code that the command would have ended with."""
 
+_LONGEST_SUBJECT = 200
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD]
 
 _Request = Request[Any, Any, Any]
@@ -62,6 +65,10 @@ def create_app(
     handlers.append(
         HTTPRouteHandler("/static/{name:str}", http_method=_METHODS, sync_to_thread=False)(site.static)
     )
+    handlers += [
+        HTTPRouteHandler("/badge/{file:str}", http_method=_METHODS, sync_to_thread=True)(site.badge),
+        HTTPRouteHandler("/table/{file:str}", http_method=_METHODS, sync_to_thread=True)(site.table),
+    ]
     handlers += [
         HTTPRouteHandler(path, http_method=_METHODS, sync_to_thread=True)(site.handler(route))
         for route in ROUTES
@@ -112,7 +119,10 @@ class _Site:
 
         def answer(request: _Request) -> Response[bytes]:
             asked = read_request(
-                _parameters(request), subject=request.path_params.get("subject", ""), now=self._now()
+                _parameters(request),
+                subject=request.path_params.get("subject", request.query_params.get("first", "")),
+                other=request.path_params.get("other", request.query_params.get("second", "")),
+                now=self._now(),
             )
             page = route.answer(self._reader, asked)
             cache = f"public, max-age={route.lifetime}"
@@ -148,6 +158,18 @@ class _Site:
             request, _Answer(body=body, content_type=surface.content_type, cache=_MEMORY, headers=headers)
         )
 
+    def badge(self, request: _Request) -> Response[bytes]:
+        """Answer with the badge of a package: how many binaries a scope has, and the newest version."""
+        asked = read_request(_parameters(request), subject=_named(request, ".svg"), now=self._now())
+        body = package_badge(self._reader, asked)
+        return _respond(request, _Answer(body=body, content_type="image/svg+xml", cache=_SHORT))
+
+    def table(self, request: _Request) -> Response[bytes]:
+        """Answer with the binaries of a package as CSV."""
+        asked = read_request(_parameters(request), subject=_named(request, ".csv"), now=self._now())
+        body = package_table(self._reader, asked)
+        return _respond(request, _Answer(body=body, content_type="text/csv; charset=utf-8", cache=_SHORT))
+
     def health(self, request: _Request) -> Response[bytes]:
         """Say that the process answers."""
         surface = wanted_surface(request.headers.get("accept", ""))
@@ -166,7 +188,8 @@ class _Site:
             scope = read_scope(_parameters(request))
         except UserInputError:
             scope = urls.EVERYWHERE
-        page = error_page(error, status=status, scope=scope, now=self._now())
+        asked = request.path_params.get("subject", "")[:_LONGEST_SUBJECT]
+        page = error_page(error, status=status, scope=scope, now=self._now(), asked=asked)
         answer = self._written(request, page, cache=_MEMORY, status=status)
         allowed = _allowed_methods(problem)
         if allowed:
@@ -225,6 +248,14 @@ def _exit_code(page: Page) -> int:
             return 0 if page.result.total else 1
         case _:
             return 0
+
+
+def _named(request: _Request, suffix: str) -> str:
+    """Return what a file is named after. Raises the refusal of an unknown address for another suffix."""
+    name: str = request.path_params["file"]
+    if not name.endswith(suffix):
+        raise HTTPException(status_code=HTTPStatus.NOT_FOUND)
+    return name.removesuffix(suffix)
 
 
 def _allowed_methods(problem: Exception) -> str:

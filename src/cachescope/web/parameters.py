@@ -7,6 +7,7 @@ from cachescope.model.errors import UserInputError
 from cachescope.model.identity import Stack, parse_mirror_name, parse_ref
 from cachescope.present.pages import PageRequest
 from cachescope.present.urls import Scope
+from cachescope.query.hosts import HOST_KEYS
 
 __all__ = ["read_request", "read_scope"]
 
@@ -14,7 +15,9 @@ _LONGEST_QUERY = 2000
 _MOST_DIGITS = 6
 
 
-def read_request(parameters: Mapping[str, str], *, subject: str, now: datetime) -> PageRequest:
+def read_request(
+    parameters: Mapping[str, str], *, subject: str, now: datetime, other: str = ""
+) -> PageRequest:
     """Understand a request; parameters that no page has are ignored. Raises ``UserInputError``."""
     query = parameters.get("q", "").strip()
     if len(query) > _LONGEST_QUERY:
@@ -33,7 +36,18 @@ def read_request(parameters: Mapping[str, str], *, subject: str, now: datetime) 
         page=_number(parameters, "page", least=1) or 1,
         limit=_number(parameters, "limit", least=0),
         all_versions=versions == "all",
+        other=other,
+        sort=parameters.get("sort", "") or "name",
+        host=_host(parameters),
     )
+
+
+def _host(parameters: Mapping[str, str]) -> str:
+    """Write the parts of a host as ``--for`` takes them; empty where none is given."""
+    given = {key: parameters.get(key, "").strip() for key in HOST_KEYS}
+    if any("," in value or "=" in value for value in given.values()):
+        raise UserInputError("a part of a host is one name or version", hint="for example os=ubuntu22.04")
+    return ",".join(f"{key}={value}" for key, value in given.items() if value)
 
 
 def read_scope(parameters: Mapping[str, str]) -> Scope:

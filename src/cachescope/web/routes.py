@@ -7,7 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from cachescope.model.identity import parse_package_name
+from cachescope.model.comparison import Comparison
+from cachescope.model.errors import UserInputError
+from cachescope.model.hosts import Host, HostVerdict
+from cachescope.model.identity import PackageName, parse_mirror_name, parse_package_name
+from cachescope.model.mirrors import MirrorReport, SnapshotChange
 from cachescope.model.results import (
     PackageList,
     PackageReport,
@@ -17,6 +21,11 @@ from cachescope.model.results import (
     SpecReport,
 )
 from cachescope.model.services import CatalogueReader
+from cachescope.present import urls
+from cachescope.present.comparison_page import comparison_page
+from cachescope.present.figures_page import figures_page
+from cachescope.present.home_page import featured_ref, home_page
+from cachescope.present.mirror_page import mirror_page
 from cachescope.present.package_page import package_page
 from cachescope.present.pages import (
     DEFAULT_LIMIT,
@@ -24,17 +33,23 @@ from cachescope.present.pages import (
     Moved,
     PageRequest,
     caches_page,
-    home_page,
     packages_page,
     search_page,
+    suggestions_page,
 )
 from cachescope.present.spec_page import spec_page
 from cachescope.present.surfaces import Page
+from cachescope.query.hosts import parse_host
 
-__all__ = ["ROUTES", "SUBJECT", "Route"]
+__all__ = ["OTHER", "ROUTES", "SUBJECT", "Route"]
 
 SUBJECT = "{subject:str}"
-"""Stands in a path for the part that names a package or a spec."""
+"""Stands in a path for the part that names a package, a spec or a ref."""
+
+OTHER = "{other:str}"
+"""Stands in a path for a second spec, or a stack."""
+
+_SUGGESTED = 10
 
 Result = TypeVar("Result")
 
@@ -53,6 +68,9 @@ class Route(Generic[Result]):
     exportable: bool
     """Whether a static site can hold it: its answers can be listed beforehand."""
 
+    statements: int
+    """How many statements the catalogue may need for it, whatever its size; a test counts them."""
+
     def answer(self, reader: CatalogueReader, request: PageRequest) -> Page | Moved:
         """Ask the catalogue and build the page. Raises what the catalogue raises."""
         return self.build(self.query(reader, request), request)
@@ -61,8 +79,12 @@ class Route(Generic[Result]):
 _Refs = Sequence[RefStacks]
 
 
-def _home(reader: CatalogueReader, _: PageRequest) -> tuple[_Refs, Sequence[SourceStatus]]:
-    return reader.refs(), reader.sources()
+def _home(
+    reader: CatalogueReader, request: PageRequest
+) -> tuple[_Refs, Sequence[SourceStatus], Sequence[SnapshotChange]]:
+    refs = reader.refs()
+    ref = featured_ref(refs, request)
+    return refs, reader.sources(), reader.changes(ref=ref) if ref is not None else ()
 
 
 def _packages(reader: CatalogueReader, request: PageRequest) -> tuple[PackageList, _Refs]:
@@ -73,17 +95,50 @@ def _packages(reader: CatalogueReader, request: PageRequest) -> tuple[PackageLis
         prefix=request.prefix,
         limit=PACKAGES_PER_PAGE,
         offset=(request.page - 1) * PACKAGES_PER_PAGE,
+        sort=request.sort,
     )
     return found, reader.refs()
 
 
 def _package(reader: CatalogueReader, request: PageRequest) -> tuple[PackageReport, _Refs]:
     name = parse_package_name(request.subject)
-    return reader.package(name, ref=request.scope.ref, stack=request.scope.stack), reader.refs()
+    scope = request.scope
+    found = reader.package(name, ref=scope.ref, stack=scope.stack, query=request.query, page=request.page)
+    return found, reader.refs()
 
 
-def _spec(reader: CatalogueReader, request: PageRequest) -> SpecReport:
-    return reader.spec(request.subject)
+def _spec(reader: CatalogueReader, request: PageRequest) -> tuple[SpecReport, HostVerdict | None]:
+    report = reader.spec(request.subject)
+    if not request.host:
+        return report, None
+    host = parse_host(request.host, detect=_no_detection)
+    found = reader.search(f"/{report.spec.hash}", ref=None, stack=None, limit=1, mentioned=True, host=host)
+    return report, found.specs[0].verdict if found.specs else None
+
+
+def _no_detection() -> Host:
+    """The machine of the server says nothing of the visitor's."""
+    raise UserInputError("the site does not know your machine", hint="give its os, target and glibc")
+
+
+def _compare(reader: CatalogueReader, request: PageRequest) -> Comparison:
+    return reader.compare(request.subject, request.other)
+
+
+def _to_comparison(request: PageRequest) -> Moved:
+    """Two hashes typed into a form lead to the address of their comparison; without them, to where hashes are found."""
+    if not (request.subject and request.other):
+        return Moved(urls.search(scope=request.scope))
+    return Moved(urls.compare(request.subject.lstrip("/"), request.other.lstrip("/"), request.scope))
+
+
+def _mirror(reader: CatalogueReader, request: PageRequest) -> MirrorReport:
+    return reader.mirror(parse_mirror_name(f"{request.subject}/{request.other}"))
+
+
+def _suggest(reader: CatalogueReader, request: PageRequest) -> Sequence[PackageName]:
+    scope = request.scope
+    return reader.suggest(request.query, ref=scope.ref, stack=scope.stack, limit=_SUGGESTED)
 
 
 def _caches(reader: CatalogueReader, _: PageRequest) -> Sequence[SourceStatus]:
@@ -103,9 +158,10 @@ ROUTES: tuple[Route[Any], ...] = (
         name="home",
         path="/",
         query=_home,
-        build=lambda found, request: home_page(found[0], found[1], request),
+        build=lambda found, request: home_page(found[0], found[1], request, found[2]),
         lifetime=60,
         exportable=True,
+        statements=20,
     ),
     Route(
         name="packages",
@@ -114,6 +170,7 @@ ROUTES: tuple[Route[Any], ...] = (
         build=lambda found, request: packages_page(found[0], found[1], request),
         lifetime=300,
         exportable=True,
+        statements=6,
     ),
     Route(
         name="package",
@@ -122,9 +179,71 @@ ROUTES: tuple[Route[Any], ...] = (
         build=lambda found, request: package_page(found[0], found[1], request),
         lifetime=300,
         exportable=True,
+        statements=90,
     ),
-    Route(name="spec", path=f"/spec/{SUBJECT}", query=_spec, build=spec_page, lifetime=300, exportable=True),
-    Route(name="caches", path="/caches", query=_caches, build=caches_page, lifetime=60, exportable=True),
+    Route(
+        name="spec",
+        path=f"/spec/{SUBJECT}",
+        query=_spec,
+        build=lambda found, request: spec_page(found[0], request, host_verdict=found[1]),
+        lifetime=300,
+        exportable=True,
+        statements=60,
+    ),
+    Route(
+        name="compare",
+        path=f"/compare/{SUBJECT}/{OTHER}",
+        query=_compare,
+        build=comparison_page,
+        lifetime=300,
+        exportable=False,
+        statements=60,
+    ),
+    Route(
+        name="comparing",
+        path=urls.comparing(),
+        query=lambda _, __: None,
+        build=lambda _, request: _to_comparison(request),
+        lifetime=300,
+        exportable=False,
+        statements=0,
+    ),
+    Route(
+        name="caches",
+        path="/caches",
+        query=_caches,
+        build=caches_page,
+        lifetime=60,
+        exportable=True,
+        statements=1,
+    ),
+    Route(
+        name="cache",
+        path=f"/cache/{SUBJECT}/{OTHER}",
+        query=_mirror,
+        build=mirror_page,
+        lifetime=60,
+        exportable=True,
+        statements=26,
+    ),
+    Route(
+        name="figures",
+        path=urls.figures(),
+        query=lambda _, __: None,
+        build=lambda _, request: figures_page(request),
+        lifetime=300,
+        exportable=True,
+        statements=0,
+    ),
+    Route(
+        name="suggest",
+        path="/suggest",
+        query=_suggest,
+        build=suggestions_page,
+        lifetime=300,
+        exportable=False,
+        statements=2,
+    ),
     Route(
         name="search",
         path="/search",
@@ -132,5 +251,6 @@ ROUTES: tuple[Route[Any], ...] = (
         build=lambda found, request: search_page(found[0], found[1], request),
         lifetime=60,
         exportable=False,
+        statements=150,
     ),
 )

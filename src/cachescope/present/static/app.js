@@ -36,6 +36,43 @@
     });
   }
 
+  // Names as one types: the list is the browser's own, so arrows and readers know it. Without it, Enter searches.
+  document.querySelectorAll("[data-suggest]").forEach(function (el) {
+    var list = document.createElement("datalist"), waiting, last = "";
+    list.id = el.id + "-names";
+    el.parentNode.appendChild(list);
+    el.setAttribute("list", list.id);
+    el.addEventListener("input", function () {
+      clearTimeout(waiting);
+      waiting = setTimeout(function () {
+        var text = el.value.trim();
+        if (text === last || !/^[\w.-]{2,40}$/.test(text)) return;
+        last = text;
+        var url = el.dataset.suggest;
+        fetch(url + (url.indexOf("?") < 0 ? "?" : "&") + "q=" + encodeURIComponent(text)).then(function (answer) {
+          return answer.ok ? answer.json() : { packages: [] };
+        }).then(function (found) {
+          list.replaceChildren.apply(list, found.packages.map(function (name) {
+            var option = document.createElement("option");
+            option.value = name;
+            return option;
+          }));
+        }, function () { list.replaceChildren(); });
+      }, 120);
+    });
+  });
+
+  // Rows of a list that hold what is typed; the button asks for the whole list.
+  document.querySelectorAll("[data-filter]").forEach(function (el) {
+    var rows = document.getElementById(el.dataset.filter);
+    if (rows) el.addEventListener("input", function () {
+      var text = el.value.trim().toLowerCase();
+      Array.prototype.forEach.call(rows.rows, function (row) {
+        row.hidden = row.cells[0].textContent.toLowerCase().indexOf(text) < 0;
+      });
+    });
+  });
+
   // "/" puts the cursor in the search box, unless one is typing already.
   document.addEventListener("keydown", function (e) {
     var t = e.target;
