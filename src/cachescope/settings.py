@@ -86,7 +86,7 @@ class Settings:
         unit="bytes",
         least=1,
     )
-    max_upload_specs: int = _row(100_000, "most specs that 'serve' answers about at once", least=1)
+    max_upload_specs: int = _row(20_000, "most specs that 'serve' answers about at once", least=1)
 
 
 def rows() -> tuple[Field[Any], ...]:
