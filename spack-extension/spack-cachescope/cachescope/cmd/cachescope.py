@@ -10,9 +10,11 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import urllib.error
 import urllib.parse
 import urllib.request
+from typing import TextIO
 
 import spack.cmd
 import spack.environment
@@ -27,6 +29,7 @@ LOCK_VERSION = 6
 """Version of the lock file form that is handed on (``spack.lock`` of Spack 1.0 and newer)."""
 
 UNAVAILABLE = 4
+EXIT_HEADER = "X-Cachescope-Exit"
 PATIENCE = 60.0
 """Seconds to wait for a server."""
 
@@ -182,18 +185,36 @@ def _ask_server(server: str, args: argparse.Namespace, lock: "bytes | None") -> 
     parameters = [(option, "1" if value is True else value) for option, value in _options(args)]
     if lock is None:
         parameters.insert(0, ("q", " ".join(args.specs)))
-    address = f"{server}/api/v1/{args.subcommand}?{urllib.parse.urlencode(parameters)}"
+        if args.host:
+            raise spack.error.SpackError(
+                "a server does not judge a search by a host",
+                "Leave --for out, or ask the command: --command, --db",
+            )
+    # A search is a page, which the API has as JSON alone.
+    path = f"api/v1/{args.subcommand}" if lock is not None or args.json else args.subcommand
+    address = f"{server}/{path}?{urllib.parse.urlencode(parameters)}"
     kind = "application/json" if args.json else "text/plain"
     headers = {"Accept": kind, "Content-Type": "application/json"}
     request = urllib.request.Request(address, data=lock, headers=headers)  # noqa: S310 - the address that was chosen
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - as above
-            print(answer.read().decode("utf-8"), end="")  # noqa: T201 - this is the command's output
-            return int(answer.headers.get("X-Cachescope-Exit", 0))
+            _write(sys.stdout, answer.read())
+            return int(answer.headers.get(EXIT_HEADER, 0))
     except urllib.error.HTTPError as error:
-        print(error.read().decode("utf-8", "replace"))  # noqa: T201 - the server says what is wrong
+        # As the command does: an error is JSON where JSON was asked for, else it is no output.
+        _write(sys.stdout if args.json else sys.stderr, error.read())
+        code = error.headers.get(EXIT_HEADER)
+        if code is not None:
+            return int(code)
         return 2 if error.code < 500 else UNAVAILABLE  # noqa: PLR2004 - HTTP's border of whose fault it is
     except (urllib.error.URLError, OSError) as error:
         raise spack.error.SpackError(
             f"the server {server} does not answer: {getattr(error, 'reason', error)}"
         ) from error
+
+
+def _write(stream: "TextIO", data: bytes) -> None:
+    """Write what the server sent as it is, whatever the encoding of this terminal."""
+    stream.flush()
+    stream.buffer.write(data)
+    stream.buffer.flush()
