@@ -138,6 +138,17 @@ def each_sample(request: pytest.FixtureRequest) -> CatalogueAddress:
     return address
 
 
+@pytest.fixture(scope="module", params=DATABASES)
+def each_module_catalogue(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> CatalogueAddress:
+    """An empty catalogue of this module's own, in each database in turn, for a module that fills it once."""
+    if request.param == "sqlite":
+        return tmp_path_factory.mktemp("module") / "catalogue.sqlite"
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    return server.new_database(request.getfixturevalue("_empty_database"))
+
+
 @pytest.fixture
 def catalogue_address(catalogue_file: Path) -> CatalogueAddress:
     """Where the catalogue of a test is: a file. Folders whose tests run on each database say so in their ``conftest``."""

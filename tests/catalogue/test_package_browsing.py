@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.package_groups import cut_groups
 from cachescope.catalogue.package_rows import SpecRow
 from cachescope.model.errors import NotInCatalogue, QuerySyntaxError, UserInputError
@@ -17,8 +18,8 @@ ZLIB = PackageName("cr-zlib")
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenCatalogue]:
-    with OpenCatalogue(tmp_path_factory.mktemp("browsing") / "catalogue.sqlite") as made:
+def opened(each_module_catalogue: CatalogueAddress) -> Iterator[OpenCatalogue]:
+    with OpenCatalogue(each_module_catalogue) as made:
         made.sync("crafted/v3-signed", V3)
         made.pass_time(3)
         made.sync("crafted/v2-signed", V2)

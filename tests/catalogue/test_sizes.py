@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from cachescope.catalogue.engine import open_for_writing, upgrade
 from cachescope.model.archive import ArchiveState, SizeSum
@@ -168,11 +168,13 @@ def test_a_circle_of_dependencies_has_an_end(opened: OpenCatalogue, tmp_path: Pa
     opened.sync("site", tmp_path)
     opened.sizes()
     with opened.catalogue.writing() as connection:
-        connection.exec_driver_sql(
-            "INSERT INTO edge SELECT (SELECT id FROM spec WHERE hash = ?), 7,"
-            " (SELECT id FROM spec WHERE hash = ?), min(kind_id) FROM edge JOIN edge_kind ON edge_kind.id = kind_id"
-            " WHERE deptypes = 2",
-            (nodes["base"]["hash"], nodes["app"]["hash"]),
+        connection.execute(
+            text(
+                "INSERT INTO edge SELECT (SELECT id FROM spec WHERE hash = :parent), 7,"
+                " (SELECT id FROM spec WHERE hash = :child), min(kind_id)"
+                " FROM edge JOIN edge_kind ON edge_kind.id = kind_id WHERE deptypes = 2"
+            ),
+            {"parent": nodes["base"]["hash"], "child": nodes["app"]["hash"]},
         )
     found = opened.reader.spec(nodes["base"]["hash"]).spec.closure
     assert found == SizeSum(bytes=111, known=3, total=3)

@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, sync_playwright
 
+from cachescope.catalogue.address import CatalogueAddress
 from cachescope.model.services import CatalogueReader
 from cachescope.web.app import create_app
 from tests.catalogues import SEED_PAGE, V2, V3, OpenCatalogue
@@ -39,12 +40,26 @@ def origin() -> Iterator[str]:
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenCatalogue]:
     """A catalogue of the bundled caches, read at several times."""
     with OpenCatalogue(tmp_path_factory.mktemp("sample") / "catalogue.sqlite") as opened:
-        opened.sync("crafted/v3-signed", V3)
-        opened.pass_time(3)
-        opened.sync("crafted/v2-signed", V2)
-        opened.pass_time(4)
-        opened.sync_page(SEED_PAGE)
+        read_sample(opened)
         yield opened
+
+
+@pytest.fixture(scope="module")
+def sized(each_module_catalogue: CatalogueAddress) -> Iterator[OpenCatalogue]:
+    """The same with sizes, in each database in turn."""
+    with OpenCatalogue(each_module_catalogue) as opened:
+        read_sample(opened)
+        opened.sizes()
+        yield opened
+
+
+def read_sample(opened: OpenCatalogue) -> None:
+    """Read the bundled caches, days apart."""
+    opened.sync("crafted/v3-signed", V3)
+    opened.pass_time(3)
+    opened.sync("crafted/v2-signed", V2)
+    opened.pass_time(4)
+    opened.sync_page(SEED_PAGE)
 
 
 @contextmanager

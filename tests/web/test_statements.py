@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event
 
+from cachescope.catalogue.address import CatalogueAddress
+from cachescope.catalogue.reader import Reader
 from cachescope.present import urls
 from cachescope.present.pages import Moved, PageRequest
 from cachescope.present.surfaces import json_of, text_of
@@ -14,6 +18,7 @@ from cachescope.web.routes import ROUTES
 from tests import mirrors
 from tests.catalogues import OpenCatalogue
 from tests.fakes import NOW
+from tests.web.conftest import read_sample
 from tests.web.site import Document, client
 
 _WRITER = HtmlWriter(static_files(), version="0")
@@ -41,29 +46,60 @@ _ASKED = {
 }
 
 
-@pytest.fixture
-def counted(sample: OpenCatalogue) -> Iterator[list[str]]:
+@contextmanager
+def _counting(opened: OpenCatalogue) -> Iterator[list[str]]:
     statements: list[str] = []
 
     def note(*arguments: object) -> None:
         statements.append(str(arguments[2]))
 
-    event.listen(sample.catalogue.engine, "before_cursor_execute", note)
+    event.listen(opened.catalogue.engine, "before_cursor_execute", note)
     yield statements
-    event.remove(sample.catalogue.engine, "before_cursor_execute", note)
+    event.remove(opened.catalogue.engine, "before_cursor_execute", note)
 
 
-@pytest.mark.parametrize(
+@pytest.fixture
+def counted(sample: OpenCatalogue) -> Iterator[list[str]]:
+    with _counting(sample) as statements:
+        yield statements
+
+
+_each_request = pytest.mark.parametrize(
     ("name", "request_"),
     [(row.name, request) for row in ROUTES for request in _ASKED[row.name]],
     ids=lambda one: one if isinstance(one, str) else one.query or one.host or one.prefix or "plain",
 )
+
+
+@_each_request
 def test_page_needs_no_more_statements_than_it_says(
-    sample: OpenCatalogue, counted: list[str], name: str, request_: PageRequest
+    sized: OpenCatalogue, name: str, request_: PageRequest
 ) -> None:
+    """With sizes, which add statements, and in each database."""
     row = next(one for one in ROUTES if one.name == name)
-    row.answer(sample.reader, request_)
+    # A reader of its own has kept no answer.
+    with _counting(sized) as counted:
+        row.answer(Reader(sized.catalogue), request_)
     assert len(counted) <= row.statements
+
+
+def test_page_is_the_same_out_of_each_database(tmp_path: Path, catalogue_database: CatalogueAddress) -> None:
+    with OpenCatalogue(tmp_path / "catalogue.sqlite") as file, OpenCatalogue(catalogue_database) as server:
+        for opened in (file, server):
+            read_sample(opened)
+            opened.sizes()
+        for row in ROUTES:
+            for request in _ASKED[row.name]:
+                pages = [row.answer(opened.reader, request) for opened in (file, server)]
+                if isinstance(pages[0], Moved):
+                    assert pages[0] == pages[1]
+                    continue
+                written = [
+                    (_WRITER.write(page), json_of(page), text_of(page))
+                    for page in pages
+                    if not isinstance(page, Moved)
+                ]
+                assert written[0] == written[1], (row.name, request)
 
 
 def test_what_looks_at_a_whole_mirror_is_kept_until_the_next_snapshot(
