@@ -14,6 +14,7 @@ from cachescope.model.errors import (
     CatalogueUnusable,
     MalformedDocument,
     MalformedRecord,
+    MalformedUpload,
     MirrorUnavailable,
     NotInCatalogue,
     QuerySyntaxError,
@@ -31,6 +32,7 @@ TABLE: dict[type[CachescopeError], tuple[str, int, int]] = {
     AccessDenied: ("access_denied", 4, 502),
     MalformedDocument: ("malformed_document", 5, 502),
     UnsupportedVersion: ("unsupported_version", 5, 502),
+    MalformedUpload: ("malformed_upload", 5, 400),
     MalformedRecord: ("malformed_record", 5, 502),
     CatalogueUnusable: ("catalogue_unusable", 6, 500),
 }

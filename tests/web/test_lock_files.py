@@ -136,14 +136,14 @@ def test_lookup_answers_many_hashes_in_their_order(site: TestClient[Litestar]) -
 
 BAD = [
     ("coverage", b"", 400, "bad_input", 2),
-    ("coverage", b"{", 400, "malformed_document", 5),
+    ("coverage", b"{", 400, "malformed_upload", 5),
     ("why", b"spack:\n  specs: [zlib]\n", 400, "bad_input", 2),
     ("lookup", b"hello world", 400, "bad_input", 2),
     (
         "coverage",
         COVERED.replace(b'"lockfile-version":6', b'"lockfile-version":99'),
         400,
-        "malformed_document",
+        "malformed_upload",
         5,
     ),
     ("coverage?against=nowhere", COVERED, 404, "not_in_catalogue", 3),

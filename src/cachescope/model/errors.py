@@ -14,6 +14,7 @@ __all__ = [
     "CatalogueUnusable",
     "MalformedDocument",
     "MalformedRecord",
+    "MalformedUpload",
     "MirrorUnavailable",
     "NotInCatalogue",
     "QuerySyntaxError",
@@ -122,6 +123,13 @@ class UnsupportedVersion(MalformedDocument):
     """A document of a version that is newer than what this cachescope reads."""
 
     code = "unsupported_version"
+
+
+class MalformedUpload(MalformedDocument):
+    """A document that was handed in to a server and breaks its format: the fault of the asker, not of a mirror."""
+
+    code = "malformed_upload"
+    http_status = 400
 
 
 class MalformedRecord(MalformedDocument):

@@ -19,7 +19,7 @@ from litestar.datastructures import UploadFile
 from litestar.exceptions import HTTPException, InternalServerException
 from litestar.handlers import HTTPRouteHandler
 
-from cachescope.model.errors import MalformedDocument, UserInputError
+from cachescope.model.errors import MalformedDocument, MalformedUpload, UserInputError
 from cachescope.model.hosts import Host
 from cachescope.model.lock_answers import Asked, LockAnswers, WhyQuestion
 from cachescope.model.sightings import parse_against
@@ -223,19 +223,13 @@ class LockFilePages:
         return self._site.told(request, body, surface, 0)
 
 
-class UnreadableUpload(MalformedDocument):
-    """A document that was handed in breaks its format: the fault of the asker, not of a mirror."""
-
-    http_status = HTTPStatus.BAD_REQUEST
-
-
 def _whose_fault(
     answer: Callable[[_Request, _Given], Response[bytes]], request: _Request, given: _Given
 ) -> Response[bytes]:
     try:
         return answer(request, given)
     except MalformedDocument as error:
-        raise UnreadableUpload(error.message, where=error.where, hint=error.hint) from error
+        raise MalformedUpload(error.message, where=error.where, hint=error.hint) from error
 
 
 @asynccontextmanager
