@@ -171,9 +171,10 @@ def opened(catalogue_address: CatalogueAddress) -> Iterator[OpenCatalogue]:
 
 
 @pytest.fixture
-def run(catalogue_file: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+def run(catalogue_address: CatalogueAddress, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """The command line over that catalogue, in this process."""
-    monkeypatch.setenv("CACHESCOPE_DB", str(catalogue_file))
+    known = str(catalogue_address) if isinstance(catalogue_address, Path) else catalogue_address.url
+    monkeypatch.setenv("CACHESCOPE_DB", known)
     return CommandLine()
 
 

@@ -4,12 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from cachescope.catalogue.address import ServerAddress, parse_catalogue_address
+from cachescope.catalogue.address import CatalogueAddress, ServerAddress, parse_catalogue_address
 from cachescope.model.errors import UserInputError
 from tests.commands import CommandLine
 
 BAD_INPUT = 2
 SECRET = "s3cret"  # noqa: S105 - of no server
+
+
+@pytest.fixture
+def catalogue_address(catalogue_file: Path) -> CatalogueAddress:
+    """What is tried here is tried with a file."""
+    return catalogue_file
 
 
 @pytest.mark.parametrize("text", ["catalogue.sqlite", "/srv/catalogue.sqlite", "postgresql", "a:b/c", "C:/x"])

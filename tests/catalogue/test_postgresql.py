@@ -14,7 +14,7 @@ import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from cachescope.catalogue.address import ServerAddress
+from cachescope.catalogue.address import CatalogueAddress, ServerAddress
 from cachescope.catalogue.engine import open_for_reading, open_for_writing, upgrade
 from cachescope.catalogue.reader import Reader
 from cachescope.catalogue.revisions import REVISIONS
@@ -29,6 +29,12 @@ from tests.postgresql import PostgresqlServer, database_of, programs, unprivileg
 UNUSABLE = 6
 INTERRUPTED = 130
 LOCK = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = %s)"
+
+
+@pytest.fixture
+def catalogue_address(catalogue_database: ServerAddress) -> CatalogueAddress:
+    """What is tried here is tried with a server."""
+    return catalogue_database
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.engine import open_for_reading
 from cachescope.catalogue.reader import Reader
 from tests import mirrors
@@ -23,6 +24,12 @@ from tests.commands import CommandLine, Ended, process
 
 FOUND = 3
 UNUSABLE = 6
+
+
+@pytest.fixture
+def catalogue_address(catalogue_file: Path) -> CatalogueAddress:
+    """What is tried here is tried with a file."""
+    return catalogue_file
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Self
 
 import pytest
 
+from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.engine import open_for_reading
 from cachescope.catalogue.reader import Reader
 from tests.catalogues import rows, standing
@@ -35,6 +36,12 @@ for line in sys.stdin:
     os.waitpid(process, 0)
     print(time.monotonic() - started, flush=True)
 """
+
+
+@pytest.fixture
+def catalogue_address(catalogue_file: Path) -> CatalogueAddress:
+    """What is tried here is tried with a file."""
+    return catalogue_file
 
 
 class Nursery:

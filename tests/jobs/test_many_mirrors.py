@@ -237,10 +237,11 @@ def test_what_was_written_before_an_interruption_is_unchanged_the_next_time(
     assert len(blobs) == COUNT - 4
 
 
-@pytest.mark.usefixtures("registered")
-def test_ctrl_c_does_not_wait_for_mirrors_that_are_silent(server: MirrorServer, catalogue_file: Path) -> None:
+def test_ctrl_c_does_not_wait_for_mirrors_that_are_silent(
+    server: MirrorServer, registered: OpenCatalogue
+) -> None:
     server.routes |= {_manifest(number): HANGING for number in range(COUNT)}
-    with start("sync", db=catalogue_file) as interrupted:
+    with start("sync", db=registered.address) as interrupted:
         deadline = time.monotonic() + 40
         while len(server.requests) < 4:
             assert time.monotonic() < deadline, "nothing was asked"

@@ -31,7 +31,7 @@ from tests.mirrors import (
 from tests.servers import HANGING, Answer, MirrorServer, Seen
 
 ROWS = """
-SELECT ref || '/' || stack || '@' || view, spec.hash, archive.state, size, hex(digest), media_type, signed
+SELECT ref || '/' || stack || '@' || view, spec.hash, archive.state, size, digest, media_type, signed
 FROM archive JOIN spec ON spec.id = spec_id JOIN source ON source.id = source_id
 JOIN mirror ON mirror.id = mirror_id LEFT JOIN archive_kind ON archive_kind.id = kind_id ORDER BY 1, 2
 """
@@ -68,7 +68,7 @@ class TestWhatIsRead:
             expected[hash_] = (
                 0,
                 archive["contentLength"],
-                archive["checksum"].upper(),
+                bytes.fromhex(archive["checksum"]),
                 archive["mediaType"],
                 1,
             )
@@ -123,7 +123,7 @@ class TestWhatIsRead:
         opened.sync("site", tmp_path)
         (outcome,) = opened.sizes()
         assert outcome.reasons == ()
-        assert [row[2:] for row in opened.rows(ROWS)] == [(0, 321, "AB" * 32, "", 0)]
+        assert [row[2:] for row in opened.rows(ROWS)] == [(0, 321, b"\xab" * 32, "", 0)]
 
     def test_a_view_takes_over_what_its_mirror_knows(self, opened: OpenCatalogue) -> None:
         with MirrorServer(folder=V3) as server:
