@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Integer, case, func, select
 
 from cachescope.catalogue import registry
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.package_report import package_summary
 from cachescope.catalogue.scope import checked_scope
 from cachescope.catalogue.times import from_stored
 from cachescope.model.identity import MirrorName, PackageName, Ref, SourceName, Stack, ViewName
@@ -77,18 +78,7 @@ def _packages(
         .order_by(summary.c.present.desc(), t.name.c.text)
         .limit(_BIGGEST)
     )
-    biggest = tuple(
-        PackageSummary(
-            name=PackageName(row.name),
-            counts=Counts(row.present, row.mentioned, row.unstated),
-            versions=row.versions,
-            compilers=row.compilers,
-            systems=row.systems,
-            targets=row.targets,
-            newest_version=row.newest or "",
-        )
-        for row in rows
-    )
+    biggest = tuple(package_summary(row) for row in rows)
     return (int(total or 0), biggest), Counts(int(present or 0), int(mentioned or 0), int(unstated or 0))
 
 

@@ -32,7 +32,7 @@ from cachescope.query.choosing import compiler_edges, without_compilers
 from cachescope.query.grammar import parse_query
 from cachescope.query.spec_query import NodeQuery, SpecQuery
 
-__all__ = ["package_list", "package_report", "ref_stacks"]
+__all__ = ["package_list", "package_report", "package_summary", "ref_stacks"]
 
 
 def package_report(
@@ -290,7 +290,7 @@ def package_list(
     )
     if limit:
         statement = statement.limit(limit)
-    packages = tuple(_package(row) for row in connection.execute(statement))
+    packages = tuple(package_summary(row) for row in connection.execute(statement))
     return PackageList(ref=ref, stack=stack, prefix=prefix, total=total, packages=packages, offset=offset)
 
 
@@ -308,7 +308,8 @@ def _order(summary: FromClause, sort: str) -> list[ColumnElement[Any]]:
     return [ordered.desc() if sort.startswith("-") else ordered.asc()]
 
 
-def _package(row: Row[Any]) -> PackageSummary:
+def package_summary(row: Row[Any]) -> PackageSummary:
+    """Return a row of the summaries, with ``name`` and ``newest`` as texts beside its columns."""
     return PackageSummary(
         name=PackageName(row.name),
         counts=Counts(row.present, row.mentioned, row.unstated),

@@ -137,7 +137,7 @@ class _Change:
         self, spec: ConcreteSpec, cached: CachedSpec, comparer: Comparer, sets: Mapping[int, VariantSet]
     ) -> bool:
         """Whether a binary could stand for a spec: it fulfils the constraint, and agrees in all else."""
-        left = [one for one in comparer.own(spec, cached) if not self._frees(spec, one)]
+        left = [one for one in comparer.fields.own(spec, cached) if not self._frees(spec, one)]
         if left:
             return False
         if not self.applies(spec):

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cachescope.jobs.coverage import Wanted
-from cachescope.jobs.why_compare import Comparer, DeepNode, Evaluation, is_of_system
+from cachescope.jobs.why_compare import Comparer, DeepNode, Evaluation
+from cachescope.jobs.why_fields import is_of_system
 from cachescope.model.identity import DagHash, MirrorName
 from cachescope.model.record import Presence
 from cachescope.model.spec import ConcreteSpec

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from cachescope.catalogue.lock_lookup import LockLookup
+from cachescope.jobs.why_fields import AT_HOME, LANGUAGES, WEIGHT_OF_PAGE, FieldComparer, weight
 from cachescope.model.identity import DagHash
 from cachescope.model.sightings import CachedEdge, CachedSpec, KnownSpec
 from cachescope.model.spec import (
@@ -18,49 +19,26 @@ from cachescope.model.spec import (
     Architecture,
     ConcreteSpec,
     DependencyEdge,
-    VariantSet,
     deptype_names,
 )
 from cachescope.model.why import Difference
 
-__all__ = ["Comparer", "Deep", "DeepNode", "Evaluation", "is_of_system", "weight"]
+__all__ = ["Comparer", "Deep", "DeepNode", "Evaluation"]
 
-_LANGUAGES = frozenset({"c", "cxx", "fortran"})
 _DEEPEST = 200
 _MOST_NODES = 40_000
 """Nodes of the catalogue that are read to go down: bounds time and memory for any lock file and any catalogue."""
 
-_WEIGHTS = {"platform": 60, "os": 14, "namespace": 9, "recipe": 6, "format": 3}
-_WEIGHT_OF_KINDS = {"flags": 9, "dependency": 8, "deptypes": 3, "virtuals": 3}
-_WEIGHT = 10
 _WEIGHT_OF_DEPTH = 6
 """What a node below counts beside its own differences: a difference of the spec itself explains more simply."""
 
-_WEIGHT_OF_PAGE = 20
 _NEAR = 12
 """What a lacking dependency may differ from a cached one, for it to be looked at what lies below the two."""
 
 _AS_NEAR = 3
 """How much farther a cached dependency may be from a lacking one than its nearest binary, to be as good as that."""
 
-_AT_HOME = 5
-"""What is taken off for a binary of another system, if it is the one for which the rest of the lock file is built."""
-
-_SHORT_PATCH = 7
 _NO_KEY = -1
-
-
-def weight(name: str) -> int:
-    """Say how far apart a difference in this field puts two specs; more is farther."""
-    kind, colon, _ = name.partition(":")
-    if name == "variant:patches":
-        return 5
-    return _WEIGHT_OF_KINDS.get(kind, _WEIGHT) if colon else _WEIGHTS.get(name, _WEIGHT)
-
-
-def is_of_system(name: str) -> bool:
-    """Say whether a field belongs to the machine that was built for, rather than to the package."""
-    return name in {"platform", "os", "target"}
 
 
 class DeepNode(NamedTuple):
@@ -122,18 +100,19 @@ class Comparer:
     complete: bool = True
     """False where more nodes differ than are read."""
 
+    fields: FieldComparer = field(init=False)
+    """The same by own fields alone."""
+
     _read: int = 0
-    _compilers: dict[DagHash, bool] = field(default_factory=dict)
     _shapes: dict[tuple[DagHash, int], list[Difference]] = field(default_factory=dict)
     _nodes: dict[int, CachedSpec] = field(default_factory=dict)
     _edges: dict[int, tuple[CachedEdge, ...]] = field(default_factory=dict)
-    _own: dict[tuple[DagHash, int], tuple[Difference, ...]] = field(default_factory=dict)
     _deep: dict[tuple[DagHash, int], Deep] = field(default_factory=dict)
-    _variants: dict[tuple[bytes, int, bool], tuple[Difference, ...]] = field(default_factory=dict)
-    _normal: dict[bytes, tuple[dict[str, str], dict[str, str]]] = field(default_factory=dict)
-    _weights: dict[tuple[bytes, int], int] = field(default_factory=dict)
-    _places: dict[int, str] = field(default_factory=dict)
     _matches: dict[tuple[DagHash, int], _Matched] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Share what is compared by own fields alone."""
+        self.fields = FieldComparer(self.lookup, self.specs, self.lacking, self.external_places, self.home)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -177,10 +156,7 @@ class Comparer:
             if unread:
                 self.take(self.lookup.specs(unread).values())
             self.load_edges(keys)
-            externals = {key for key in keys if self._nodes[key].external and key not in self._places}
-            if externals:
-                self._places.update(dict.fromkeys(externals, ""))
-                self._places.update(self.lookup.external_places(externals))
+            self.fields.load_places(key for key in keys if self._nodes[key].external)
             self._load_unmatched(level)
             level = {
                 pair for above in level if not depth or self._is_near(*above) for pair in self._below(*above)
@@ -197,7 +173,7 @@ class Comparer:
 
     def _is_near(self, dag_hash: DagHash, key: int) -> bool:
         """Say whether it is looked at what lies below a pair of dependencies."""
-        own = self.own(self.specs[dag_hash], self._nodes[key])
+        own = self.fields.own(self.specs[dag_hash], self._nodes[key])
         return sum(weight(one.field) for one in own) <= _NEAR if dag_hash in self.lacking else not own
 
     def _below(self, dag_hash: DagHash, key: int) -> Iterator[tuple[DagHash, int]]:
@@ -209,55 +185,11 @@ class Comparer:
 
     # -- comparing ----------------------------------------------------------------------------------------------------
 
-    def roughly(self, spec: ConcreteSpec, candidates: Sequence[CachedSpec]) -> list[tuple[int, CachedSpec]]:
-        """Return the weight of what differs in own fields, quickly: this is asked of every binary of a package.
-
-        Binaries share few systems and few builds, so each of these is weighed once.
-        """
-        systems: dict[tuple[int, int], int] = {}
-        builds: dict[tuple[str, int, str, str, str, bool], int] = {}
-        found = []
-        for one in candidates:
-            # What the catalogue holds once is one object, for as long as the look-up lives.
-            system = (id(one.architecture), id(one.compiler))
-            weight_of_system = systems.get(system)
-            if weight_of_system is None:
-                weight_of_system = systems[system] = self._weight_of_system(spec, one)
-            build = (
-                one.version, one.variant_set, one.package_hash, one.namespace, one.build_spec, one.recorded
-            )  # fmt: skip
-            weight_of_build = builds.get(build)
-            if weight_of_build is None:
-                weight_of_build = builds[build] = self._weight_of_build(spec, one)
-            found.append((weight_of_system + weight_of_build, one))
-        return found
-
-    def _weight_of_system(self, spec: ConcreteSpec, cached: CachedSpec) -> int:
-        found = 0
-        one, other = spec.architecture, cached.architecture
-        if one != other:
-            found += (one.platform != other.platform) * _WEIGHTS["platform"]
-            found += (one.os != other.os) * _WEIGHTS["os"]
-            found += (one.target != other.target) * _WEIGHT
-            found -= (other == self.home) * _AT_HOME
-        if spec.compiler != cached.compiler and not self._compiler_is_missing(spec):
-            found += _WEIGHT
-        return found
-
-    def _weight_of_build(self, spec: ConcreteSpec, cached: CachedSpec) -> int:
-        found = self._variant_weight(spec.variants, cached.variant_set)
-        found += (spec.version != cached.version) * _WEIGHT
-        if not cached.recorded:
-            return found + _WEIGHT_OF_PAGE
-        found += (spec.package_hash != cached.package_hash) * _WEIGHTS["recipe"]
-        found += (spec.namespace != cached.namespace) * _WEIGHTS["namespace"]
-        return found + ((spec.build_spec or "") != cached.build_spec) * _WEIGHT
-
     def evaluate(self, spec: ConcreteSpec, cached: CachedSpec, *, depth: int = 0) -> Evaluation:
         """Compare a wanted spec with one binary; ``prepare`` has read what that needs."""
-        own = list(self.own(spec, cached))
+        own = list(self.fields.own(spec, cached))
         if not cached.recorded:
-            cost: float = _WEIGHT_OF_PAGE + sum(weight(one.field) for one in own)
+            cost: float = WEIGHT_OF_PAGE + sum(weight(one.field) for one in own)
             return Evaluation(cached, tuple(own), frozenset(), frozenset(), cost)
         own += self._shape(spec, cached)
         deep = self._united(spec, cached, depth=depth)
@@ -270,7 +202,7 @@ class Comparer:
         cost = sum(weight(one.field) for one in own) + len(deep.follows) / 10
         cost += sum(_WEIGHT_OF_DEPTH + sum(weight(each.field) for each in said[one]) for one in nodes)
         if spec.architecture != cached.architecture == self.home:
-            cost -= _AT_HOME
+            cost -= AT_HOME
         return Evaluation(cached, tuple(own), deep.follows, nodes, cost)
 
     def said_of(self, node: DeepNode) -> tuple[Difference, ...]:
@@ -280,106 +212,9 @@ class Comparer:
             return ()
         best = self.best.get(node.hash)
         said = best.own if best is not None else ()
-        return tuple(one for one in (*self.own(spec, cached), *self._shape(spec, cached)) if one not in said)
-
-    def own(self, spec: ConcreteSpec, cached: CachedSpec) -> tuple[Difference, ...]:
-        """Return in which own fields two specs differ, dependencies aside."""
-        found = self._own.get((spec.hash, cached.key))
-        if found is None:
-            found = self._own[spec.hash, cached.key] = tuple(self._fields(spec, cached))
-        return found
-
-    def _fields(self, spec: ConcreteSpec, cached: CachedSpec) -> Iterator[Difference]:
-        one, other = spec.architecture, cached.architecture
-        compilers = (spec.compiler, cached.compiler)
-        if self._compiler_is_missing(spec):
-            compilers = (None, None)
-        values = [
-            ("name", spec.name, cached.name),
-            ("version", spec.version, cached.version),
-            ("compiler", *(str(one) if one is not None else "" for one in compilers)),
-            ("platform", one.platform, other.platform),
-            ("os", one.os, other.os),
-            ("target", one.target, other.target),
-        ]
-        if cached.recorded:
-            values += [
-                ("namespace", spec.namespace, cached.namespace),
-                ("recipe", spec.package_hash, cached.package_hash),
-                ("external", self._external(spec), self._cached_external(cached)),
-                ("build_spec", spec.build_spec or "", cached.build_spec),
-                ("format", str(spec.spec_format), str(cached.spec_format)),
-            ]
-        for name, wanted, found in values:
-            if wanted != found:
-                yield Difference(name, wanted or None, found or None)
-        yield from self._of_variants(spec.variants, cached)
-
-    def _external(self, spec: ConcreteSpec) -> str:
-        return self.external_places.get(spec.hash, "external") if spec.external else ""
-
-    def _cached_external(self, cached: CachedSpec) -> str:
-        return (self._places.get(cached.key) or "external") if cached.external else ""
-
-    def _compiler_is_missing(self, spec: ConcreteSpec) -> bool:
-        """Say whether the compiler is a spec that is missing itself: then it is the cause, not a field of what it builds."""
-        found = self._compilers.get(spec.hash)
-        if found is None:
-            found = self._compilers[spec.hash] = any(
-                edge.hash in self.lacking and edge.hash in self.specs and not self.specs[edge.hash].external
-                for edge in spec.edges
-                if not _LANGUAGES.isdisjoint(edge.kind.virtuals)
-            )
-        return found
-
-    # -- variants and flags ---------------------------------------------------------------------------------------------
-
-    def _of_variants(self, variants: VariantSet, cached: CachedSpec) -> tuple[Difference, ...]:
-        key = (variants.key, cached.variant_set, cached.recorded)
-        found = self._variants.get(key)
-        if found is None:
-            other = self.lookup.variants({cached.variant_set})[cached.variant_set]
-            found = self._variants[key] = tuple(self._compared(variants, other, recorded=cached.recorded))
-        return found
-
-    def _variant_weight(self, variants: VariantSet, other: int) -> int:
-        key = (variants.key, other)
-        found = self._weights.get(key)
-        if found is None:
-            sets = self.lookup.variants({other})
-            found = sum(weight(one.field) for one in self._compared(variants, sets[other], recorded=True))
-            self._weights[key] = found
-        return found
-
-    def _compared(self, one: VariantSet, other: VariantSet, *, recorded: bool) -> Iterator[Difference]:
-        if one.key == other.key:
-            return
-        first, second = self._normalised(one), self._normalised(other)
-        for kind, mine, theirs in (("variant", first[0], second[0]), ("flags", first[1], second[1])):
-            if kind == "flags" and not recorded:
-                continue
-            for name in sorted({*mine, *theirs}):
-                wanted, cached = mine.get(name), theirs.get(name)
-                if name == "patches" and not recorded and wanted is not None and cached is not None:
-                    wanted, cached = (
-                        ",".join(sorted(text[:_SHORT_PATCH] for text in value.split(",")))
-                        for value in (wanted, cached)
-                    )
-                if wanted != cached:
-                    yield Difference(f"{kind}:{name}", wanted, cached)
-
-    def _normalised(self, variants: VariantSet) -> tuple[dict[str, str], dict[str, str]]:
-        found = self._normal.get(variants.key)
-        if found is None:
-            values = {}
-            for name, value in variants.variants:
-                if isinstance(value, bool):
-                    values[name] = "true" if value else "false"
-                else:
-                    values[name] = value if isinstance(value, str) else ",".join(sorted(value))
-            flags = {name: " ".join(items) for name, items in variants.flags}
-            found = self._normal[variants.key] = (values, flags)
-        return found
+        return tuple(
+            one for one in (*self.fields.own(spec, cached), *self._shape(spec, cached)) if one not in said
+        )
 
     # -- dependencies ---------------------------------------------------------------------------------------------------
 
@@ -418,11 +253,11 @@ class Comparer:
         self, spec: ConcreteSpec, cached: CachedSpec
     ) -> Iterator[tuple[DependencyEdge, CachedEdge]]:
         """Return the matched dependencies that are not the same spec, those aside that the compiler's difference is."""
-        other_compiler = any(one.field == "compiler" for one in self.own(spec, cached))
+        other_compiler = any(one.field == "compiler" for one in self.fields.own(spec, cached))
         for edge, other in self._matched(spec, cached).pairs:
             if other.child == self._key(edge.hash):
                 continue
-            if other_compiler and not _LANGUAGES.isdisjoint(edge.kind.virtuals):
+            if other_compiler and not LANGUAGES.isdisjoint(edge.kind.virtuals):
                 continue
             yield edge, other
 

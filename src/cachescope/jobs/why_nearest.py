@@ -63,7 +63,7 @@ def nearest_binaries(
 def _considered(
     spec: ConcreteSpec, candidates: Sequence[CachedSpec], comparer: Comparer
 ) -> list[tuple[int, CachedSpec]]:
-    rough = comparer.roughly(spec, candidates)
+    rough = comparer.fields.roughly(spec, candidates)
     return nsmallest(_CONSIDERED, rough, key=lambda one: (one[0], one[1].key))
 
 
@@ -101,7 +101,7 @@ def _often(
             difference
             for rough, one in binaries
             if rough == binaries[0][0]
-            for difference in comparer.own(spec, one)
+            for difference in comparer.fields.own(spec, one)
         }
         counts.update(nearest)
     return counts
