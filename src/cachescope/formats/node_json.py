@@ -31,7 +31,7 @@ from cachescope.model.spec import (
     VariantSet,
 )
 
-__all__ = ["NodeDecoder", "NodeWire"]
+__all__ = ["NodeDecoder", "NodeWire", "Resolve"]
 
 _DEPTYPES = {"build": Deptype.BUILD, "link": Deptype.LINK, "run": Deptype.RUN, "test": Deptype.TEST}
 _LANGUAGES = ("c", "cxx", "fortran")
@@ -294,7 +294,11 @@ class NodeDecoder:
                     best, chosen = _LANGUAGES.index(virtual), edge
         if chosen is None:
             return None
-        return self._shared_compiler(chosen.name, self._version_of(chosen.hash))
+        return self.compiler_at(chosen)
+
+    def compiler_at(self, edge: DependencyEdge) -> Compiler:
+        """Return the compiler that is a record of the same document."""
+        return self._shared_compiler(edge.name, self._version_of(edge.hash))
 
     def _shared_compiler(self, name: str, version: str) -> Compiler:
         text = f"{name}@{version}"

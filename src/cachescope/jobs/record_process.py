@@ -6,15 +6,16 @@ socket, and answers in the same way; both ends are this program. It imports neit
 
 import gc
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from cachescope.formats.index_splitting import split_range
-from cachescope.formats.node_json import NodeDecoder
+from cachescope.formats.node_json import NodeDecoder, Resolve
 from cachescope.formats.record_decoder import Places, Question, RecordDecoder
 from cachescope.model.identity import DagHash
-from cachescope.model.spec import DependencyEdge
+from cachescope.model.spec import Compiler, DependencyEdge
 from cachescope.model.spec_records import Compress, SpecBatch
 from cachescope.transport.body import HeldBody
 
@@ -61,6 +62,29 @@ _PLAIN = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _CompilerByHash(Compiler):
+    """A compiler whose version is that of another record, and here still the hash of it.
+
+    A process that asked for the version would wait until the one that writes has time for it; there it is looked up.
+    """
+
+
+class _RemoteNodes(NodeDecoder):
+    """Decodes nodes of a document of which it sees single records."""
+
+    def __init__(self, *, resolve: Resolve) -> None:
+        super().__init__(hashes=(), version_of=lambda _: "", resolve=resolve)
+        self._by_hash: dict[tuple[str, str], Compiler] = {}
+
+    def compiler_at(self, edge: DependencyEdge) -> Compiler:
+        key = edge.name, edge.hash
+        known = self._by_hash.get(key)
+        if known is None:
+            known = self._by_hash[key] = _CompilerByHash(*key)
+        return known
+
+
 class _Parts:
     """Numbers the parts that were sent, by identity: the decoder makes equal ones once, and keeps them."""
 
@@ -94,9 +118,17 @@ def _packed(batch: SpecBatch, parts: _Parts, dropped_edges: int) -> PackedBatch:
     )
 
 
-def unpacked(packed: PackedBatch, parts: list[Any]) -> SpecBatch:
-    """Put a batch together again; ``parts`` are those that the same process sent so far, to which new ones are added."""
-    parts.extend(packed.parts)
+def unpacked(packed: PackedBatch, parts: list[Any], answer: Callable[[Question], str | None]) -> SpecBatch:
+    """Put a batch together again; ``parts`` are those that the same process sent so far, to which new ones are added.
+
+    ``answer`` is asked for the versions of compilers.
+    """
+    parts.extend(
+        Compiler(part.name, answer(Question("version", part.version)) or "")
+        if isinstance(part, _CompilerByHash)
+        else part
+        for part in packed.parts
+    )
     shared = {name: [parts[number] for number in numbers] for name, numbers in packed.shared.items()}
     kinds = shared.pop(_END_KINDS)
     ends = list(map(DependencyEdge, packed.end_names, map(DagHash, packed.end_hashes), kinds))
@@ -112,7 +144,6 @@ class _Worker:
         self._data = document.data
         self._released = 0
         self._answers: dict[Question, str | None] = {}
-        """Compilers are few, and every record names one."""
 
     def run(self) -> None:
         """Carry out orders until nobody gives any."""
@@ -129,11 +160,7 @@ class _Worker:
         self._released = position
 
     def _decode(self, order: DecodeOrder) -> None:
-        nodes = NodeDecoder(
-            hashes=(),
-            version_of=lambda value: self._ask("version", value) or "",
-            resolve=self._ask,
-        )
+        nodes = _RemoteNodes(resolve=self._ask)
         decoder = RecordDecoder(nodes, document_format=order.document_format)
         parts = _Parts()
         for places in order.batches:

@@ -107,7 +107,7 @@ class RecordProcesses:
             turn = number % self.count
             with _noticing_loss():
                 packed = _received(self._connections[turn], answer)
-            yield unpacked(packed, parts[turn]), packed.dropped_edges
+            yield unpacked(packed, parts[turn], answer), packed.dropped_edges
 
 
 @contextmanager
