@@ -22,14 +22,14 @@ from sqlalchemy import (
 )
 
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.binaries import binary_columns, binary_of
 from cachescope.catalogue.summaries import chunks
 from cachescope.catalogue.times import to_stored
 from cachescope.model.archive import Archive, ArchiveState, Binary
 from cachescope.model.errors import NotInCatalogue
-from cachescope.model.identity import DagHash, MirrorName, PackageName, Ref, SourceName, Stack, ViewName
+from cachescope.model.identity import DagHash, MirrorName, Ref, SourceName, Stack, ViewName
 from cachescope.model.mirror import Layout, MirrorUrl
 from cachescope.model.record import Presence
-from cachescope.model.spec import Architecture, Compiler
 
 __all__ = [
     "ArchiveCounts",
@@ -131,33 +131,14 @@ def binaries_to_ask(
     rows = connection.execute(
         select(
             t.spec.c.id,
-            t.spec.c.hash,
-            t.name.c.text.label("name"),
-            t.version.c.text.label("version"),
-            t.compiler.c.name.label("compiler"),
-            t.compiler.c.version.label("compiler_version"),
-            t.architecture.c.platform,
-            t.architecture.c.os,
-            t.architecture.c.target,
+            *binary_columns(),
         )
         .select_from(tables)
         .where(*_stand_in(source.id), t.presence.c.spec_id > after, _is_to_ask(retry_before))
         .order_by(t.presence.c.spec_id)
         .limit(_PAGE)
     )
-    return [
-        (
-            row.id,
-            Binary(
-                hash=DagHash(row.hash),
-                name=PackageName(row.name),
-                version=row.version or "",
-                compiler=Compiler(row.compiler, row.compiler_version) if row.compiler is not None else None,
-                architecture=Architecture(row.platform or "", row.os or "", row.target or ""),
-            ),
-        )
-        for row in rows
-    ]
+    return [(row.id, binary_of(row)) for row in rows]
 
 
 def _binaries() -> FromClause:

@@ -46,6 +46,8 @@ REFERENCES: tuple[tuple[Column[Any], Column[Any]], ...] = (
     (t.archive.c.source_id, t.source.c.id),
     (t.archive.c.spec_id, t.spec.c.id),
     (t.archive.c.kind_id, t.archive_kind.c.id),
+    (t.named_blob.c.source_id, t.source.c.id),
+    (t.named_blob.c.spec_id, t.spec.c.id),
     (t.package_summary.c.name_id, t.name.c.id),
     (t.package_summary.c.newest_version_id, t.version.c.id),
 )

@@ -142,7 +142,7 @@ def remove_mirror(connection: Connection, name: MirrorName) -> None:
     if mirror_id is None:
         raise NotInCatalogue(f"there is no mirror {name}", hint="'cachescope caches' lists the mirrors")
     ids = select(t.source.c.id).where(t.source.c.mirror_id == mirror_id)
-    for table in (t.presence, t.snapshot, t.document, t.archive):
+    for table in (t.presence, t.snapshot, t.document, t.archive, t.named_blob):
         connection.execute(delete(table).where(table.c.source_id.in_(ids)))
     connection.execute(delete(t.source).where(t.source.c.mirror_id == mirror_id))
     connection.execute(delete(t.mirror).where(t.mirror.c.id == mirror_id))
@@ -166,6 +166,7 @@ def forget_orphans(connection: Connection) -> int:
         connection.execute(delete(t.edge).where(t.edge.c.parent_id.in_(some)))
         connection.execute(delete(t.spec_record).where(t.spec_record.c.spec_id.in_(some)))
         connection.execute(delete(t.archive).where(t.archive.c.spec_id.in_(some)))
+        connection.execute(delete(t.named_blob).where(t.named_blob.c.spec_id.in_(some)))
         connection.execute(delete(t.spec).where(t.spec.c.id.in_(some)))
     return len(orphans)
 

@@ -31,6 +31,7 @@ __all__ = [
     "metadata",
     "mirror",
     "name",
+    "named_blob",
     "package_summary",
     "presence",
     "provider",
@@ -42,6 +43,7 @@ __all__ = [
     "variant_set",
     "variant_set_member",
     "version",
+    "virtual_mirror",
 ]
 
 metadata = MetaData()
@@ -286,6 +288,7 @@ archive = Table(
     Column("signed", SmallInteger),
     Column("reason", Text),
     Index("ix_archive_spec", "spec_id"),
+    Index("ix_archive_digest", "digest"),
     sqlite_with_rowid=False,
     comment="the same DAG hash in two sources may be other bytes",
 )
@@ -307,4 +310,28 @@ package_summary = Table(
     Column("targets", Integer, nullable=False),
     Column("newest_version_id", Integer),
     Index("ix_package_summary_name", "name_id"),
+)
+
+# -- virtual mirrors --------------------------------------------------------------------------------------------------
+
+virtual_mirror = Table(
+    "virtual_mirror",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("definition", Text, nullable=False, comment="JSON, see catalogue.virtual_definitions"),
+    Column("defined_at", BigInteger, nullable=False),
+)
+
+named_blob = Table(
+    "named_blob",
+    metadata,
+    Column("spec_id", Integer, primary_key=True, autoincrement=False),
+    Column("source_id", Integer, primary_key=True, autoincrement=False),
+    Column("algorithm", Text, primary_key=True),
+    Column("digest", LargeBinary, primary_key=True, comment="of the bytes as stored"),
+    Column("size", BigInteger, comment="bytes as stored"),
+    Column("archive", SmallInteger, nullable=False, comment="1 for the archive of the spec"),
+    Index("ix_named_blob_digest", "digest"),
+    sqlite_with_rowid=False,
+    comment="what served manifests named: no other blob is served",
 )
