@@ -3,7 +3,7 @@
 import errno
 import os
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from cachescope.model.errors import MirrorUnavailable
@@ -11,12 +11,23 @@ from cachescope.model.record import Validator
 from cachescope.transport.body import HeldBody, check_size
 from cachescope.transport.paths import relative_parts
 from cachescope.transport.progress import ProgressMeter
-from cachescope.transport.source import Fetched, Missing, Progress, ReadOutcome, Sized, SizeOutcome, Unchanged
+from cachescope.transport.source import (
+    Fetched,
+    Missing,
+    Opened,
+    OpenOutcome,
+    Progress,
+    ReadOutcome,
+    Sized,
+    SizeOutcome,
+    Unchanged,
+)
 
 __all__ = ["FileSource"]
 
 _MAPPED_FROM = 64 * 1024 * 1024
 _CHUNK = 4 * 1024 * 1024
+_OPENED_CHUNK = 1024 * 1024
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENXIO})
 
 
@@ -40,13 +51,8 @@ class FileSource:
     ) -> ReadOutcome:
         """Read one file. The validator is made of size, time of change (ns) and inode, in place of an entity tag."""
         target = self._root.joinpath(*relative_parts(path))
-        try:
-            # Without O_NONBLOCK a named pipe in the mirror would stop us for ever.
-            descriptor = os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno not in _ABSENT:
-                raise _unreadable(target, error) from error
-            self._require_root()
+        descriptor = self._descriptor(target)
+        if descriptor is None:
             return Missing()
         try:
             status = os.fstat(descriptor)
@@ -73,6 +79,35 @@ class FileSource:
             self._require_root()
             return Missing()
         return Sized(status.st_size) if stat.S_ISREG(status.st_mode) else Missing()
+
+    def open(self, path: str, *, start: int = 0) -> OpenOutcome:
+        """Open one file. One that grows or shrinks meanwhile ends where it ends."""
+        target = self._root.joinpath(*relative_parts(path))
+        descriptor = self._descriptor(target)
+        if descriptor is None:
+            return Missing()
+        try:
+            status = os.fstat(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise _unreadable(target, error) from error
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            return Missing()
+        begun = _chunks(target, descriptor, start)
+        next(begun)  # from here on the generator closes the file, even if nobody asks it for a chunk
+        return Opened(begun, start, status.st_size)
+
+    def _descriptor(self, target: Path) -> int | None:
+        """Open a file; None where there is none."""
+        try:
+            # Without O_NONBLOCK a named pipe in the mirror would stop us for ever.
+            return os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise _unreadable(target, error) from error
+            self._require_root()
+            return None
 
     def list_folders(self, path: str) -> Sequence[str]:
         """Return the names of the folders below ``path`` (empty for the root), sorted; none if it is not there."""
@@ -124,6 +159,19 @@ def _held(descriptor: int, size: int, progress: Progress | None) -> HeldBody:
         held = HeldBody(view[:filled])
     meter.finish()
     return held
+
+
+def _chunks(target: Path, descriptor: int, start: int) -> Generator[bytes, None, None]:
+    """Yield nothing first, then the bytes from ``start`` on; closes the file at the end."""
+    try:
+        yield b""
+        while chunk := os.pread(descriptor, _OPENED_CHUNK, start):
+            start += len(chunk)
+            yield chunk
+    except OSError as error:
+        raise _unreadable(target, error) from error
+    finally:
+        os.close(descriptor)
 
 
 def _unreadable(target: Path, error: OSError) -> MirrorUnavailable:

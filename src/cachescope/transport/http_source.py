@@ -1,7 +1,8 @@
 """Mirrors on web servers."""
 
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -24,6 +25,8 @@ from cachescope.transport.source import (
     Body,
     Fetched,
     Missing,
+    Opened,
+    OpenOutcome,
     Progress,
     ReadOutcome,
     Sized,
@@ -35,15 +38,24 @@ from cachescope.transport.source import (
 __all__ = ["HttpSource"]
 
 _CHUNK = 64 * 1024
+_OPENED_CHUNK = 256 * 1024
 _WORTH_READING = 64 * 1024  # bytes of an unwanted answer that cost less than a new connection
 _LONGEST_VALIDATOR = 1024
 
 _OK = 200
+_PARTIAL = 206
+_BEYOND = 416
+"""The document ends before the place from which on it was asked for."""
+
 _NOT_MODIFIED = 304
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _GONE = frozenset({404, 410})
 _NOT_ASKED_SO = frozenset({405, 501})
 """The server does not answer HEAD."""
+
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
+_STEADY = 1024 * 1024
+"""Bytes after which a connection that breaks again is no sign that it always will."""
 
 Outcome = TypeVar("Outcome")
 
@@ -55,6 +67,16 @@ class _Question(Generic[Outcome]):
     method: str
     headers: Mapping[str, str]
     outcome: Callable[[BaseHTTPResponse, Asked], Outcome | Failure]
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A body that is arriving."""
+
+    response: BaseHTTPResponse
+    asked: Asked
+    start: int
+    size: int | None
 
 
 class HttpSource:
@@ -83,21 +105,38 @@ class HttpSource:
         """Ask for the head of one document; what a server would compress on the way is asked for as it is stored."""
         return self._answered(path, _Question[SizeOutcome]("HEAD", {"Accept-Encoding": "identity"}, _size))
 
+    def open(self, path: str, *, start: int = 0) -> OpenOutcome:
+        """Open one document; redirects and retries as for ``read``, also in the middle of it."""
+        address = document_address(self._url, path)
+        begun = self._begun_at(address, start)
+        if isinstance(begun, Missing):
+            return begun
+        chunks = self._chunks(address, begun)
+        next(chunks)  # from here on the generator closes the connection, even if nobody asks it for a chunk
+        return Opened(chunks, begun.start, begun.size)
+
     def _answered(self, path: str, question: _Question[Outcome]) -> Outcome:
         start = document_address(self._url, path)
+        return self._persistently(lambda: self._attempt(start, question))
+
+    def _persistently(self, attempted: Callable[[], Outcome | Failure]) -> Outcome:
         for attempt in range(self._options.retries + 1):
-            result = self._attempt(start, question)
+            result = attempted()
             if not isinstance(result, Failure):
                 return result
-            wait = result.after
-            if wait is None:
-                wait = min(self._options.backoff * 2**attempt, self._options.longest_wait)
-            if not result.may_pass or attempt == self._options.retries or wait > self._options.longest_wait:
-                raise _final(result, attempts=attempt + 1) from result.cause
-            if result.after and result.server:
-                self._client.pause(result.server, result.after)
-            time.sleep(wait)
+            self._wait_to_try_again(result, attempt)
         raise AssertionError("the last attempt returns or raises")
+
+    def _wait_to_try_again(self, failure: Failure, attempt: int) -> None:
+        """Wait after an attempt (the first is 0), or raise its error if another one makes no sense."""
+        wait = failure.after
+        if wait is None:
+            wait = min(self._options.backoff * 2**attempt, self._options.longest_wait)
+        if not failure.may_pass or attempt >= self._options.retries or wait > self._options.longest_wait:
+            raise _final(failure, attempts=attempt + 1) from failure.cause
+        if failure.after and failure.server:
+            self._client.pause(failure.server, failure.after)
+        time.sleep(wait)
 
     def list_folders(self, path: str) -> None:
         """Web servers cannot be asked for the names in a folder."""
@@ -119,6 +158,83 @@ class HttpSource:
                     address = self._next(start, address, response, visited)
         except HTTPError as error:
             return failure_of_error(error, self._asked(start, address))
+
+    def _begun_at(self, address: HttpAddress, offset: int) -> _Begun | Missing:
+        attempt = 0
+        while isinstance(result := self._begin(address, offset), Failure):
+            self._wait_to_try_again(result, attempt)
+            attempt += 1
+        return result
+
+    def _begin(self, start: HttpAddress, offset: int) -> _Begun | Missing | Failure:
+        """Ask for a body from ``offset`` on, and leave it to arrive."""
+        address = start
+        visited = {start.url}
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {})
+        while True:
+            asked = self._asked(start, address)
+            try:
+                response = self._client.ask(address, headers)
+            except HTTPError as error:
+                return failure_of_error(error, asked)
+            try:
+                if response.status in _REDIRECTS:
+                    address = self._next(start, address, response, visited)
+                    outcome = None
+                else:
+                    outcome = _begun(response, asked, offset)
+            except BaseException:
+                response.close()
+                raise
+            if isinstance(outcome, _Begun):
+                return outcome
+            response.close()
+            if outcome is not None:
+                return outcome
+            if response.status == _BEYOND:
+                offset, headers = 0, {"Accept-Encoding": "identity"}
+
+    def _chunks(self, address: HttpAddress, begun: _Begun) -> Generator[bytes, None, None]:
+        """Yield nothing first, then the bytes of a body; where the connection breaks, ask for the rest."""
+        done = begun.start
+        steady_at = done
+        attempt = 0
+        try:
+            yield b""
+            while True:
+                try:
+                    for chunk in begun.response.stream(_OPENED_CHUNK, decode_content=False):
+                        done += len(chunk)
+                        yield chunk
+                except HTTPError as error:
+                    failure = failure_of_error(error, begun.asked)
+                else:
+                    return
+                begun.response.close()
+                attempt = 0 if done - steady_at >= _STEADY else attempt
+                steady_at = done
+                self._wait_to_try_again(failure, attempt)
+                attempt += 1
+                begun = self._taken_up(address, done)
+        finally:
+            begun.response.close()
+
+    def _taken_up(self, address: HttpAddress, done: int) -> _Begun:
+        """Ask for the rest of a body of which ``done`` bytes are there."""
+        again = self._begun_at(address, done)
+        if isinstance(again, Missing):
+            raise MirrorUnavailable(
+                "the document went away while it was read", where=address.shown, hint="try again"
+            )
+        try:
+            missing = done - again.start  # a server that knows no ranges begins anew
+            while missing and (piece := again.response.read(min(_OPENED_CHUNK, missing))):
+                missing -= len(piece)
+        except HTTPError as error:
+            again.response.close()
+            failure = failure_of_error(error, again.asked)
+            raise _final(failure, attempts=1) from failure.cause
+        return again
 
     def _outcome(
         self, response: BaseHTTPResponse, asked: Asked, known: Validator | None, progress: Progress | None
@@ -211,6 +327,21 @@ def _size(response: BaseHTTPResponse, asked: Asked) -> SizeOutcome | Failure:
         return Missing()
     if response.status in _NOT_ASKED_SO:
         return Unsized()
+    return failure_of_status(response.status, response.headers, asked)
+
+
+def _begun(response: BaseHTTPResponse, asked: Asked, offset: int) -> _Begun | Missing | Failure | None:
+    """Say what an answer to "from this byte on" is; None if the document ends before it."""
+    if response.status == _OK:
+        return _Begun(response, asked, 0, _announced(response))
+    if response.status == _PARTIAL:
+        found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+        if found is not None and int(found[1]) == offset:
+            return _Begun(response, asked, offset, int(found[2]) if found[2] != "*" else None)
+    if response.status == _BEYOND and offset:
+        return None
+    if response.status in _GONE:
+        return Missing()
     return failure_of_status(response.status, response.headers, asked)
 
 

@@ -5,7 +5,7 @@ A ``ByteSource`` stands at the root of one mirror; paths are relative to it, wit
 ``MalformedDocument`` (broken content coding, over the limit of size). "Not there" is no error but ``Missing``.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -17,6 +17,8 @@ __all__ = [
     "ByteSource",
     "Fetched",
     "Missing",
+    "OpenOutcome",
+    "Opened",
     "Progress",
     "ReadOutcome",
     "SizeOutcome",
@@ -96,6 +98,23 @@ class Unsized:
 SizeOutcome = Sized | Unsized | Missing
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The bytes of a document as they are stored, to be taken chunk by chunk. Whoever opens it closes ``chunks``."""
+
+    chunks: Generator[bytes, None, None]
+    """Raises what ``ByteSource.read`` raises. A connection that breaks is taken up again where it broke."""
+
+    start: int
+    """Where the first chunk stands in the document: 0 where the source cannot begin in the middle."""
+
+    size: int | None
+    """Bytes of the whole document, if the source says so."""
+
+
+OpenOutcome = Opened | Missing
+
+
 class ByteSource(Protocol):
     """One mirror to read from."""
 
@@ -111,6 +130,13 @@ class ByteSource(Protocol):
 
     def size(self, path: str) -> SizeOutcome:
         """Ask how many bytes one document has as it is stored, without reading it; ``path`` as for ``read``."""
+        ...
+
+    def open(self, path: str, *, start: int = 0) -> OpenOutcome:
+        """Open one document as it is stored, from byte ``start`` on; ``path`` as for ``read``.
+
+        For blobs: nothing is held, undone or limited, and what comes is to be checked against a digest.
+        """
         ...
 
     def list_folders(self, path: str) -> Sequence[str] | None:
