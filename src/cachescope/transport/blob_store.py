@@ -1,0 +1,277 @@
+"""Blobs that were fetched once and are kept: a folder with a limit of size, which several processes may share.
+
+::
+
+    DIR/sha256/ab/abcdef...      a blob, whole and checked
+    DIR/sha256/ab/.<...>.part    one that is arriving
+    DIR/.size                    bytes of all blobs; locked while it is changed
+
+The blobs that were not asked for longest go first. Their time of access says when that was; it is set here, so mounts
+without such times do as well.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Lock
+from time import time_ns
+from typing import NamedTuple
+
+from cachescope.model.errors import CachescopeError, MalformedDocument, MirrorUnavailable
+from cachescope.model.identity import Digest
+from cachescope.transport.kept_blob import Expected, is_part, keep_blob
+from cachescope.transport.source import Missing, OpenOutcome
+
+__all__ = ["BlobOrigin", "BlobStore", "StoredBlob"]
+
+_CHUNK = 1024 * 1024
+_MOST_REMEMBERED = 100_000
+_USED_AGAIN_AFTER = 10 * 10**9
+"""Nanoseconds in which further uses of a blob are not noted."""
+
+_PARTS_KEPT = 24 * 3600 * 10**9
+"""Nanoseconds after which a part that nobody goes on with is removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobOrigin:
+    """One place that a blob can be fetched from."""
+
+    open_from: Callable[[int], OpenOutcome]
+    """Opens it, from a byte on."""
+
+    where: str
+    """For errors; holds no secret."""
+
+    failed: Callable[[CachescopeError], None]
+    """Told why this place did not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A checked blob, open: it can be read to the end even if the store drops it meanwhile."""
+
+    descriptor: int
+    """The caller's to close."""
+
+    size: int
+
+
+class _Identity(NamedTuple):
+    """Tells a file from one that was put in its place or changed."""
+
+    inode: int
+    changed: int
+    size: int
+
+
+class _Fetch:
+    """One fetch that several threads wait for."""
+
+    def __init__(self) -> None:
+        self.done = Event()
+        self.found = False
+        self.error: BaseException | None = None
+
+
+class BlobStore:
+    """Keeps blobs below ``folder`` in ``limit`` bytes. Safe to use from several threads and processes.
+
+    ``OSError`` of any method is of this machine's disk: the caller does without the store then.
+    """
+
+    def __init__(self, folder: Path, *, limit: int) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._lock = Lock()
+        self._fetches: dict[Digest, _Fetch] = {}
+        self._checked: dict[Digest, _Identity] = {}
+
+    def holds(self, size: int | None) -> bool:
+        """Say whether a blob of so many bytes can be kept at all."""
+        return size is None or size <= self._limit
+
+    def open(self, expected: Expected, origins: Sequence[BlobOrigin]) -> StoredBlob | None:
+        """Open a blob, fetching it first if it is not there; None if no origin has it.
+
+        However many ask for it at a time, it is fetched once. Origins are tried in their order: one that is down, has
+        it not, or sends other bytes, is told so, and the next one is tried. Raises the last error if none helped.
+        """
+        while True:
+            stored = self._open_stored(expected)
+            if stored is not None:
+                return stored
+            fetch, is_mine = self._joined(expected.digest)
+            if is_mine:
+                self._run(fetch, expected, origins)
+            fetch.done.wait()
+            if fetch.error is not None:
+                raise fetch.error
+            if not fetch.found:
+                return None
+
+    def _joined(self, digest: Digest) -> tuple[_Fetch, bool]:
+        with self._lock:
+            known = self._fetches.get(digest)
+            if known is not None:
+                return known, False
+            self._fetches[digest] = fetch = _Fetch()
+            return fetch, True
+
+    def _run(self, fetch: _Fetch, expected: Expected, origins: Sequence[BlobOrigin]) -> None:
+        try:
+            fetch.found = self._fetched(expected, origins)
+        except (CachescopeError, OSError) as error:
+            fetch.error = error
+        except BaseException as error:
+            fetch.error = MirrorUnavailable("the fetch that was waited for broke off", hint="try again")
+            raise error from None
+        finally:
+            with self._lock:
+                del self._fetches[expected.digest]
+            fetch.done.set()
+
+    def _fetched(self, expected: Expected, origins: Sequence[BlobOrigin]) -> bool:
+        error: CachescopeError | None = None
+        target = self._path(expected.digest)
+        for origin in origins:
+            reserved = self._reserve(expected.size or 0)
+            added = 0
+            try:
+                kept = keep_blob(target, expected, origin.open_from, where=origin.where)
+                if isinstance(kept, Missing):
+                    missing = MirrorUnavailable("the blob is missing there", where=origin.where)
+                    origin.failed(missing)
+                    continue
+                added = kept.size if kept.is_new else 0
+                self._remember(expected.digest, target)
+            except (MirrorUnavailable, MalformedDocument) as problem:
+                origin.failed(problem)
+                error = problem
+                continue
+            finally:
+                self._correct(added - reserved)
+            return True
+        if error is not None:
+            raise error
+        return False
+
+    # -- what is there ------------------------------------------------------------------------------------------------
+
+    def _path(self, digest: Digest) -> Path:
+        return self._folder / digest.algorithm / digest.hexadecimal[:2] / digest.hexadecimal
+
+    def _open_stored(self, expected: Expected) -> StoredBlob | None:
+        path = self._path(expected.digest)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            status = os.fstat(descriptor)
+            if not self._is_right(expected, descriptor, status):
+                path.unlink(missing_ok=True)
+                os.close(descriptor)
+                return None
+            now = time_ns()
+            if now - status.st_atime_ns > _USED_AGAIN_AFTER:
+                os.utime(descriptor, ns=(now, status.st_mtime_ns))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return StoredBlob(descriptor, status.st_size)
+
+    def _is_right(self, expected: Expected, descriptor: int, status: os.stat_result) -> bool:
+        """Say whether the bytes are those of the digest: looked at once in a process, and again if the file changed."""
+        identity = _Identity(status.st_ino, status.st_mtime_ns, status.st_size)
+        if self._checked.get(expected.digest) == identity:
+            return True
+        hasher = hashlib.new(expected.digest.algorithm, usedforsecurity=False)
+        place = 0
+        while chunk := os.pread(descriptor, _CHUNK, place):
+            hasher.update(chunk)
+            place += len(chunk)
+        if hasher.hexdigest() != expected.digest.hexadecimal:
+            return False
+        self._note_checked(expected.digest, identity)
+        return True
+
+    def _remember(self, digest: Digest, path: Path) -> None:
+        with suppress(FileNotFoundError):  # another process made room already
+            status = path.stat()
+            self._note_checked(digest, _Identity(status.st_ino, status.st_mtime_ns, status.st_size))
+
+    def _note_checked(self, digest: Digest, identity: _Identity) -> None:
+        if len(self._checked) >= _MOST_REMEMBERED:
+            self._checked.clear()
+        self._checked[digest] = identity
+
+    # -- the limit ----------------------------------------------------------------------------------------------------
+
+    def _reserve(self, size: int) -> int:
+        """Count a blob that is about to come, after others made room for it."""
+        with self._accounts() as account:
+            total = _read_number(account)
+            if total is None or total + size > self._limit:
+                total = self._make_room(size)
+            _write_number(account, total + size)
+        return size
+
+    def _correct(self, difference: int) -> None:
+        if difference:
+            with self._accounts() as account:
+                _write_number(account, max(0, (_read_number(account) or 0) + difference))
+
+    @contextmanager
+    def _accounts(self) -> Iterator[int]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._folder / ".size", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _make_room(self, size: int) -> int:
+        """Remove blobs until another one of ``size`` bytes fits; returns the bytes of those that stay."""
+        found = sorted(self._blobs())
+        total = sum(one.size for one in found)
+        for one in found:
+            if total + size <= self._limit:
+                break
+            Path(one.path).unlink(missing_ok=True)
+            total -= one.size
+        return total
+
+    def _blobs(self) -> "Iterator[_Entry]":
+        old = time_ns() - _PARTS_KEPT
+        for folder, _, names in os.walk(self._folder):
+            for name in names:
+                path = os.path.join(folder, name)  # noqa: PTH118 - a Path for each of 100,000 blobs takes seconds
+                with suppress(FileNotFoundError):
+                    status = os.stat(path)  # noqa: PTH116 - as above
+                    if is_part(name):
+                        if status.st_mtime_ns < old:
+                            Path(path).unlink()
+                    elif not name.startswith("."):
+                        yield _Entry(status.st_atime_ns, path, status.st_size)
+
+
+class _Entry(NamedTuple):
+    used: int
+    path: str
+    size: int
+
+
+def _read_number(descriptor: int) -> int | None:
+    text = os.pread(descriptor, 64, 0)
+    return int(text) if text.strip().isdigit() else None
+
+
+def _write_number(descriptor: int, number: int) -> None:
+    # One write of fixed length: a process that is killed leaves the old number or the new one.
+    os.pwrite(descriptor, b"%-32d\n" % number, 0)
