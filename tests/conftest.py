@@ -1,8 +1,10 @@
 """What every test stands on: no test touches the user's catalogue, settings or proxies, and kept copies of costly starts."""
 
 import os
+import resource
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -183,3 +185,19 @@ def run_on_sample(sample_file: Path, monkeypatch: pytest.MonkeyPatch) -> Command
     """The command line over the bundled sample, for commands that only read."""
     monkeypatch.setenv("CACHESCOPE_DB", str(sample_file))
     return CommandLine()
+
+
+@pytest.fixture
+def small_disk() -> Callable[[int], AbstractContextManager[None]]:
+    """No file can grow over so many bytes for a while: the system refuses as it does on a full disk."""
+
+    @contextmanager
+    def limited(size: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited

@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import resource
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -106,19 +105,3 @@ def full_backlog() -> Iterator[int]:
             connection.setblocking(False)
             connection.connect_ex(listener.getsockname())
         yield listener.getsockname()[1]
-
-
-@pytest.fixture
-def small_disk() -> Callable[[int], AbstractContextManager[None]]:
-    """No file can grow over so many bytes for a while: the system refuses as it does on a full disk."""
-
-    @contextmanager
-    def limited(size: int) -> Iterator[None]:
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-    return limited
