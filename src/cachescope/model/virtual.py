@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NewType, Protocol
 
 from cachescope.model.archive import Binary
@@ -14,10 +15,13 @@ from cachescope.model.sightings import Against
 __all__ = [
     "BlobPlace",
     "Blobs",
+    "LackingSpec",
     "LockShape",
     "OpenBlob",
     "VirtualMirror",
     "VirtualName",
+    "VirtualReport",
+    "VirtualSource",
     "parse_virtual_name",
 ]
 
@@ -130,3 +134,73 @@ class Blobs(Protocol):
 
         Raises ``MirrorUnavailable`` where none could be asked.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualSource:
+    """A source of a virtual mirror, and what it gives."""
+
+    id: int
+    """The catalogue's key."""
+
+    name: SourceName
+    layout: Layout
+    url: MirrorUrl
+    index_version: str
+    """Of its index, for example ``8``."""
+
+    gives: int = 0
+    """Present specs of the virtual mirror that come from here."""
+
+    excluded: str = ""
+    """Why nothing can come from here; empty if it can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LackingSpec:
+    """A spec without which others cannot run, and that no source has for them."""
+
+    hash: DagHash
+    name: str
+    version: str
+    reason: str
+    """Why it is not available, as the end of a sentence."""
+
+    left_out: int
+    """How many specs are left out for this reason first."""
+
+    examples: tuple[str, ...]
+    """The first of them: ``name@version /hash``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VirtualReport:
+    """What is in a virtual mirror at one state of the catalogue."""
+
+    mirror: VirtualMirror
+    sources: tuple[VirtualSource, ...]
+    """In their order."""
+
+    present: int
+    mentioned: int
+    packages: int
+    bytes_known: int
+    """Compressed bytes of the present specs whose sizes are known."""
+
+    sizes_known: int
+    """How many present specs these are."""
+
+    left_out: int
+    """Specs that fit, and whose run closure has gaps."""
+
+    lacking: tuple[LackingSpec, ...]
+    """What these lack, that for which most are left out first; the first of them."""
+
+    absent: tuple[DagHash, ...] = ()
+    """Specs of the lock file that no source has."""
+
+    index_bytes: tuple[tuple[Layout, int], ...] = ()
+    """Of the index of each layout that is served."""
+
+    written_at: datetime | None = None
+    """When its index was written."""

@@ -1,0 +1,146 @@
+"""The sources of a virtual mirror, in their order, and the state of the catalogue that its content follows from."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection, func, select
+
+from cachescope.catalogue import schema as t
+from cachescope.model.errors import NotInCatalogue
+from cachescope.model.identity import MirrorName, Ref, SourceName, Stack, ViewName
+from cachescope.model.mirror import Layout, MirrorUrl
+from cachescope.model.sightings import Against
+from cachescope.model.virtual import VirtualMirror, VirtualSource
+
+__all__ = ["sources_of_virtual", "state_of_virtual"]
+
+_FORM = 1
+"""Of what is written for a virtual mirror: counted up when other bytes are written for the same content."""
+
+
+def sources_of_virtual(connection: Connection, mirror: VirtualMirror) -> Sequence[VirtualSource]:
+    """Return the sources in their order: as they are named; of one mirror v3 before v2; of a ref the mirrors by name.
+
+    A mirror is its default index; its views are sources where they are named, or where it has nothing else. One layout
+    has one index of one version: a source of another version than the first one of its layout is excluded.
+    1 statement. Raises ``NotInCatalogue`` for a name that the catalogue has not, or that has no index.
+    """
+    known = _known_sources(connection)
+    found: dict[int, VirtualSource] = {}
+    for wanted in mirror.sources:
+        named = [one for one in known if _is_meant(one.name, wanted)]
+        if not isinstance(wanted, SourceName) or wanted.view is None:
+            of_mirrors: dict[MirrorName, list[VirtualSource]] = {}
+            for one in named:
+                of_mirrors.setdefault(one.name.mirror, []).append(one)
+            named = [one for group in of_mirrors.values() for one in _default_first(group)]
+        if not named:
+            text = str(wanted) if isinstance(wanted, SourceName) else f"the ref {wanted}"
+            raise NotInCatalogue(
+                f"{text} has no index in the catalogue",
+                where=mirror.name,
+                hint="'cachescope caches' lists what was synced",
+            )
+        for one in named:
+            found.setdefault(one.id, one)
+    return _of_one_version(list(found.values()))
+
+
+def state_of_virtual(
+    connection: Connection, mirror: VirtualMirror, sources: Sequence[VirtualSource], *, catalogue: str
+) -> str:
+    """Return a text that is another one whenever what is served may be: of definition, sources and their snapshots.
+
+    ``catalogue`` tells catalogues apart that share a folder. 1 statement.
+    """
+    newest = {
+        row.source_id: (row.id, row.taken_at, row.number)
+        for row in connection.execute(
+            select(
+                t.snapshot.c.source_id,
+                func.max(t.snapshot.c.id).label("id"),
+                func.max(t.snapshot.c.taken_at).label("taken_at"),
+                func.count().label("number"),
+            )
+            .where(t.snapshot.c.source_id.in_([one.id for one in sources]))
+            .group_by(t.snapshot.c.source_id)
+        )
+    }
+    parts = [
+        _FORM,
+        catalogue,
+        mirror.name,
+        mirror.filter,
+        mirror.host,
+        mirror.incomplete,
+        mirror.lock.hashes if mirror.lock is not None else None,
+        [
+            (one.id, str(one.name), one.layout, one.index_version, one.url.text, newest.get(one.id))
+            for one in sources
+        ],
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _known_sources(connection: Connection) -> Sequence[VirtualSource]:
+    rows = connection.execute(
+        select(
+            t.source.c.id,
+            t.source.c.layout,
+            t.source.c.view,
+            t.source.c.index_version,
+            t.mirror.c.ref,
+            t.mirror.c.stack,
+            t.mirror.c.url,
+        )
+        .join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
+        .where(
+            t.source.c.layout.in_([Layout.V3, Layout.V2]),
+            t.mirror.c.url.is_not(None),
+            t.source.c.snapshot_at.is_not(None),
+        )
+        .order_by(t.mirror.c.ref, t.mirror.c.stack, t.source.c.layout.desc(), t.source.c.view)
+    )
+    return [
+        VirtualSource(
+            id=row.id,
+            name=SourceName(
+                MirrorName(Ref(row.ref), Stack(row.stack)), ViewName(row.view) if row.view else None
+            ),
+            layout=Layout(row.layout),
+            url=MirrorUrl(row.url),
+            index_version=str(row.index_version),
+        )
+        for row in rows
+    ]
+
+
+def _is_meant(name: SourceName, wanted: Against) -> bool:
+    if not isinstance(wanted, SourceName):
+        return name.mirror.ref == wanted
+    return name.mirror == wanted.mirror and (wanted.view is None or name.view == wanted.view)
+
+
+def _default_first(group: Sequence[VirtualSource]) -> Sequence[VirtualSource]:
+    """Return the default indexes of a mirror; its views only if there are none."""
+    return [one for one in group if one.name.view is None] or group
+
+
+def _of_one_version(sources: Sequence[VirtualSource]) -> Sequence[VirtualSource]:
+    versions: dict[Layout, str] = {}
+    for one in sources:
+        versions.setdefault(one.layout, one.index_version)
+    return [
+        one
+        if one.index_version == versions[one.layout]
+        else replace(
+            one,
+            excluded=(
+                f"its index has version {one.index_version}, "
+                f"the first source of layout {one.layout} has {versions[one.layout]}"
+            ),
+        )
+        for one in sources
+    ]

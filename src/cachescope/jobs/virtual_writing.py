@@ -1,0 +1,221 @@
+"""Writes what a virtual mirror is served from: once for each state of the catalogue, by one process of all.
+
+The index is written record by record, and its digest is taken on the way: memory holds keys and hashes, never an index.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from cachescope.catalogue.engine import Catalogue
+from cachescope.catalogue.originals import RecordReader
+from cachescope.catalogue.virtual_facts import binaries, known_bytes, lacking_specs, package_count
+from cachescope.catalogue.virtual_selection import SelectedIndex, Selection, select_virtual
+from cachescope.catalogue.virtual_sources import sources_of_virtual, state_of_virtual
+from cachescope.formats.index_writing import index_end, index_record, index_start
+from cachescope.jobs.virtual_files import (
+    Facts,
+    IndexFacts,
+    WrittenMirror,
+    read_written,
+    write_facts,
+    write_left_out,
+    write_present,
+)
+from cachescope.model.errors import CatalogueUnusable, UserInputError
+from cachescope.model.hosts import Host
+from cachescope.model.virtual import VirtualMirror, VirtualSource
+from cachescope.query.hosts import parse_host
+
+__all__ = ["Current", "VirtualWriter"]
+
+_RECORDS = 1000
+_KEPT = 3
+"""States of one mirror that stay: a client that read an older index manifest still asks for its index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """A virtual mirror as it is now: its sources, and what is written of it."""
+
+    mirror: VirtualMirror
+    sources: Sequence[VirtualSource]
+    written: WrittenMirror
+    older: Sequence[Path]
+    """Folders of earlier states, newest first."""
+
+
+class VirtualWriter:
+    """Gives what is written for virtual mirrors, and writes it where it is not. Safe over threads and processes."""
+
+    def __init__(self, catalogue: Catalogue, folder: Path, *, now: Callable[[], datetime]) -> None:
+        self._catalogue = catalogue
+        self._folder = folder
+        self._now = now
+
+    def current(self, mirror: VirtualMirror) -> Current:
+        """Return the mirror as it is now; writes it first if the catalogue changed. 2 statements if not.
+
+        Raises ``NotInCatalogue`` for sources that are not there, and ``CatalogueUnusable`` for a folder that cannot be
+        written.
+        """
+        home = self._home(mirror)
+        with self._catalogue.reading() as connection:
+            sources, state = self._state(connection, mirror)
+        written = read_written(home / state)
+        if written is None:
+            with _writable(home), _locked(home):
+                # Another process may have written it meanwhile, or the catalogue may be at a newer state.
+                with self._catalogue.reading() as connection:
+                    sources, state = self._state(connection, mirror)
+                    written = read_written(home / state) or self._write(
+                        connection, mirror, sources, home / state
+                    )
+                _remove_old(home, keep=home / state)
+        return Current(mirror, sources, written, [one for one in _states(home) if one.name != state])
+
+    def _state(self, connection: Connection, mirror: VirtualMirror) -> tuple[Sequence[VirtualSource], str]:
+        sources = sources_of_virtual(connection, mirror)
+        shown = self._catalogue.database.shown
+        return sources, state_of_virtual(connection, mirror, sources, catalogue=shown)
+
+    def _home(self, mirror: VirtualMirror) -> Path:
+        """Return the folder of a mirror: of its name a digest, so that no name can lead anywhere else."""
+        text = f"{self._catalogue.database.shown}\n{mirror.name}"
+        return self._folder / hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def _write(
+        self, connection: Connection, mirror: VirtualMirror, sources: Sequence[VirtualSource], target: Path
+    ) -> WrittenMirror:
+        selection = select_virtual(connection, mirror, sources, host=host_of(mirror))
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix="new-"))
+        try:
+            temporary.chmod(0o755)
+            facts = self._written_into(connection, selection, temporary)
+            write_facts(temporary, facts)
+            temporary.rename(target)
+        except BaseException:  # also for Ctrl-C
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        return WrittenMirror(target, facts)
+
+    def _written_into(self, connection: Connection, selection: Selection, folder: Path) -> Facts:
+        indexes = [_write_index(connection, selection, one, folder) for one in selection.indexes]
+        hashes = {key: dag_hash for one in selection.indexes for dag_hash, key in one.hashes}
+        write_present(folder, sorted((hashes[key], source) for key, source in selection.present.items()))
+        lacking = {*selection.left_out, *selection.left_out.values()}
+        named = {key: one.hash for key, one in binaries(connection, lacking).items()}
+        write_left_out(folder, sorted((named[key], named[one]) for key, one in selection.left_out.items()))
+        sizes = known_bytes(connection, selection.present)
+        return Facts(
+            present=len(selection.present),
+            mentioned=len(hashes) - len(selection.present),
+            packages=package_count(connection, selection.present),
+            bytes_known=sizes.bytes,
+            sizes_known=sizes.specs,
+            left_out=len(selection.left_out),
+            lacking=list(lacking_specs(connection, selection)),
+            absent=list(selection.absent),
+            gives={str(one.id): one.gives for one in selection.sources},
+            indexes=indexes,
+            written_at=self._now(),
+        )
+
+
+def host_of(mirror: VirtualMirror) -> Host | None:
+    """Return the host of a mirror; None for any."""
+    return parse_host(mirror.host, detect=_no_detection) if mirror.host else None
+
+
+def _no_detection() -> Host:
+    raise UserInputError(
+        "a virtual mirror names its host", hint="for example os=ubuntu22.04,target=zen3,glibc=2.35"
+    )
+
+
+def _write_index(
+    connection: Connection, selection: Selection, index: SelectedIndex, folder: Path
+) -> IndexFacts:
+    digest, size = hashlib.sha256(), 0
+    with (folder / f"{index.layout}.json").open("wb") as file:
+        for piece in _pieces(connection, selection, index):
+            file.write(piece)
+            digest.update(piece)
+            size += len(piece)
+        file.flush()
+        os.fsync(file.fileno())
+    return IndexFacts(index.layout, index.version, size, digest.hexdigest())
+
+
+def _pieces(connection: Connection, selection: Selection, index: SelectedIndex) -> Iterator[bytes]:
+    reader = RecordReader(connection)
+    given = {one.id for one in selection.sources if one.layout == index.layout}
+    version = int(index.version)
+    yield index_start(index.version)
+    for start in range(0, len(index.hashes), _RECORDS):
+        some = index.hashes[start : start + _RECORDS]
+        records = reader.read([key for _, key in some])
+        yield b"".join(
+            index_record(
+                dag_hash,
+                records[key],
+                version=version,
+                ref_count=index.dependents.get(key, 0),
+                in_buildcache=selection.present.get(key) in given,
+                first=place == 0,
+            )
+            for place, (dag_hash, key) in enumerate(some, start)
+        )
+    yield index_end()
+
+
+@contextmanager
+def _locked(home: Path) -> Iterator[None]:
+    """Let one process write at a time; a lock ends with its process."""
+    descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _writable(home: Path) -> Iterator[None]:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise CatalogueUnusable(
+            f"nothing can be written for virtual mirrors: {error.strerror}",
+            where=str(home),
+            hint="virtual_folder is its setting: a folder with room for the indexes",
+        ) from error
+
+
+def _states(home: Path) -> list[Path]:
+    """Return the folders of states, newest first."""
+    found: list[tuple[float, Path]] = []
+    with suppress(FileNotFoundError):
+        for one in home.iterdir():
+            if one.is_dir() and not one.name.startswith("new-"):
+                with suppress(FileNotFoundError):
+                    found.append((one.stat().st_mtime, one))
+    return [one for _, one in sorted(found, reverse=True)]
+
+
+def _remove_old(home: Path, *, keep: Path) -> None:
+    """Remove all but the newest states, and what a killed process left; only the process that holds the lock does."""
+    for old in [one for one in _states(home) if one != keep][_KEPT - 1 :]:
+        shutil.rmtree(old, ignore_errors=True)
+    for left in home.glob("new-*"):
+        shutil.rmtree(left, ignore_errors=True)
