@@ -19,6 +19,8 @@ from cachescope.present.to_json import document, spec_object
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from cachescope.present import lock_shapes
+
 __all__ = [
     "change_words",
     "field_words",
@@ -29,7 +31,6 @@ __all__ = [
     "value_words",
 ]
 
-_Object = dict[str, object]
 _NAMES_SHOWN = 8
 _SHORT_HASH = 7
 _RECIPE_SHOWN = 12
@@ -192,7 +193,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def render_json(comparison: Comparison) -> bytes:
     """Write a comparison in the shape of the API: the two specs, then what differs, deepest causes first."""
-    value = {
+    value: lock_shapes.Comparison = {
         "first": spec_object(comparison.first),
         "second": spec_object(comparison.second),
         "identical": comparison.identical,
@@ -229,11 +230,11 @@ def render_json(comparison: Comparison) -> bytes:
     return document(value)
 
 
-def _difference(one: FieldDifference) -> _Object:
+def _difference(one: FieldDifference) -> "lock_shapes.FieldDifference":
     return {"field": one.field, "first": one.first, "second": one.second}
 
 
-def _side(side: DependencySide | None) -> _Object | None:
+def _side(side: DependencySide | None) -> "lock_shapes.DependencySide | None":
     if side is None:
         return None
     return {

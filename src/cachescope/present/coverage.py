@@ -13,6 +13,8 @@ from cachescope.present.to_json import document, spec_object
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from cachescope.present import lock_shapes
+
 __all__ = [
     "STANDARD_INPUT",
     "download_words",
@@ -29,7 +31,6 @@ __all__ = [
 STANDARD_INPUT = "standard input"
 """What a document is called that came without a name."""
 
-_Object = dict[str, object]
 _MISSING_SHOWN = 50
 _SHORT_HASH = 7
 
@@ -58,35 +59,34 @@ def title(spec: SpecSummary) -> str:
 
 def render_json(coverage: Coverage) -> bytes:
     """Write coverage for programs."""
-    return document(
-        {
-            "files": list(coverage.files),
-            "against": [str(one) for one in coverage.against],
-            "deptypes": coverage.deptypes,
-            "host": str(coverage.host) if coverage.host is not None else None,
-            "share": coverage.tally.share,
-            "installable": coverage.installable,
-            "total": coverage.tally.total,
-            "closures": {"run": _tally(coverage.run), "build": _tally(coverage.build)},
-            "bytes": coverage.bytes_known if coverage.bytes_unknown < coverage.tally.present else None,
-            "bytes_unknown": coverage.bytes_unknown,
-            "mirrors": [_mirror(one) for one in coverage.mirrors],
-            "sets": [_set(one) for one in coverage.sets],
-            "present": [spec_object(one) for one in coverage.present],
-            "missing": [_missing(one) for one in coverage.missing],
-            "external": [spec_object(one) for one in coverage.external],
-            "unstated": [spec_object(one) for one in coverage.unstated],
-            "not_runnable": [spec_object(one) for one in coverage.not_runnable],
-            "warnings": list(coverage.warnings),
-        }
-    )
+    found: lock_shapes.Coverage = {
+        "files": list(coverage.files),
+        "against": [str(one) for one in coverage.against],
+        "deptypes": coverage.deptypes,
+        "host": str(coverage.host) if coverage.host is not None else None,
+        "share": coverage.tally.share,
+        "installable": coverage.installable,
+        "total": coverage.tally.total,
+        "closures": {"run": _tally(coverage.run), "build": _tally(coverage.build)},
+        "bytes": coverage.bytes_known if coverage.bytes_unknown < coverage.tally.present else None,
+        "bytes_unknown": coverage.bytes_unknown,
+        "mirrors": [_mirror(one) for one in coverage.mirrors],
+        "sets": [_set(one) for one in coverage.sets],
+        "present": [spec_object(one) for one in coverage.present],
+        "missing": [_missing(one) for one in coverage.missing],
+        "external": [spec_object(one) for one in coverage.external],
+        "unstated": [spec_object(one) for one in coverage.unstated],
+        "not_runnable": [spec_object(one) for one in coverage.not_runnable],
+        "warnings": list(coverage.warnings),
+    }
+    return document(found)
 
 
-def _tally(tally: Tally) -> _Object:
+def _tally(tally: Tally) -> "lock_shapes.Share":
     return {"present": tally.present, "total": tally.total, "share": tally.share}
 
 
-def _mirror(one: MirrorShare) -> _Object:
+def _mirror(one: MirrorShare) -> "lock_shapes.MirrorShare":
     return {
         "name": str(one.name),
         **_tally(one.tally),
@@ -95,11 +95,11 @@ def _mirror(one: MirrorShare) -> _Object:
     }
 
 
-def _set(one: MirrorSet) -> _Object:
+def _set(one: MirrorSet) -> "lock_shapes.MirrorSet":
     return {"mirrors": [str(name) for name in one.mirrors], **_tally(one.tally), "exact": one.exact}
 
 
-def _missing(one: MissingSpec) -> _Object:
+def _missing(one: MissingSpec) -> "lock_shapes.MissingSpec":
     return {**spec_object(one.spec), "dependents": one.dependents, "needed_at_run": one.needed_at_run}
 
 

@@ -12,6 +12,8 @@ from cachescope.present.to_json import document, spec_object
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from cachescope.present import lock_shapes
+
 __all__ = ["lookup_json", "lookup_text", "printed"]
 
 
@@ -27,19 +29,31 @@ def printed(write: "Callable[[Console], None]") -> bytes:
 
 def lookup_json(found: FoundHashes) -> bytes:
     """Write where many specs are; a hash that nobody knows has null for its presence and nothing else."""
-    return document(
-        {
-            "total": len(found.found),
-            "present": sum(one.presence is Presence.PRESENT for one in found.found),
-            "specs": [_found(one) for one in found.found],
-        }
-    )
+    value: lock_shapes.Lookup = {
+        "total": len(found.found),
+        "present": sum(one.presence is Presence.PRESENT for one in found.found),
+        "specs": [_found(one) for one in found.found],
+    }
+    return document(value)
 
 
-def _found(one: FoundHash) -> dict[str, object]:
+def _found(one: FoundHash) -> "lock_shapes.FoundHash":
     presence = one.presence.word if one.presence is not None else None
-    described = spec_object(one.spec) if one.spec is not None else {"hash": one.hash}
-    return {**described, "presence": presence}
+    if one.spec is None:
+        return {"hash": one.hash, "presence": presence}
+    described = spec_object(one.spec)
+    return {
+        "hash": described["hash"],
+        "name": described["name"],
+        "version": described["version"],
+        "compiler": described["compiler"],
+        "os": described["os"],
+        "platform": described["platform"],
+        "target": described["target"],
+        "variants": described["variants"],
+        "mirrors": described["mirrors"],
+        "presence": presence,
+    }
 
 
 def lookup_text(found: FoundHashes) -> bytes:

@@ -1,7 +1,7 @@
 """One page model, as JSON and as plain text; HTML needs templates and is written by ``to_html``."""
 
 import io
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from cachescope.present import comparison, coverage, to_json, to_text
 from cachescope.present.comparison_page import ComparisonPage
@@ -12,6 +12,9 @@ from cachescope.present.mirror_page import MirrorPage
 from cachescope.present.package_page import PackagePage
 from cachescope.present.pages import CachesPage, ErrorPage, PackagesPage, SearchPage, SuggestionsPage
 from cachescope.present.spec_page import SpecPage
+
+if TYPE_CHECKING:
+    from cachescope.present import lock_shapes, shapes
 
 __all__ = ["Page", "json_of", "text_of"]
 
@@ -52,13 +55,18 @@ def json_of(page: Page) -> bytes:  # noqa: C901, PLR0911, PLR0912 - one arm a pa
         case FiguresPage():
             return to_json.render_figures([(one.name, one.definition, one.caution) for one in page.figures])
         case SuggestionsPage():
-            return to_json.document({"query": page.typed, "packages": list(page.names)})
+            suggestions: shapes.Suggestions = {"query": page.typed, "packages": list(page.names)}
+            return to_json.document(suggestions)
         case SearchPage():
             return to_json.render_search(page.result)
         case ErrorPage():
             return to_json.render_error(page.error)
         case CoverageFormPage():
-            return to_json.document({"post": page.origin + "/api/v1/coverage", "largest_bytes": page.largest})
+            form: lock_shapes.CoverageForm = {
+                "post": page.origin + "/api/v1/coverage",
+                "largest_bytes": page.largest,
+            }
+            return to_json.document(form)
         case CoveragePage():
             return coverage.render_json(page.result.coverage)
         case _:

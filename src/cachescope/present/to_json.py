@@ -5,8 +5,9 @@ RFC 3339, unknown values null.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from cachescope.model.archive import Archive, SizeSum
 from cachescope.model.errors import CachescopeError
@@ -33,6 +34,9 @@ from cachescope.model.results import (
 from cachescope.model.spec import EdgeKind, deptype_names
 from cachescope.present.spec_page import verdict_reason
 from cachescope.present.wording import rfc3339
+
+if TYPE_CHECKING:
+    from cachescope.present import shapes
 
 __all__ = [
     "document",
@@ -67,12 +71,16 @@ def render_refs(refs: Sequence[RefStacks]) -> bytes:
 
 def render_home(refs: Sequence[RefStacks], sources: Sequence[SourceStatus]) -> bytes:
     """Write what the first page shows: refs and sources."""
-    return document({"refs": [_ref(one) for one in refs], "caches": [_source(one) for one in sources]})
+    home: shapes.Home = {"refs": [_ref(one) for one in refs], "caches": [_source(one) for one in sources]}
+    return document(home)
 
 
-def render_search(result: SearchResult) -> bytes:
-    """Write the specs that match; ``warnings``, ``suggestions`` and ``no_match`` only where there are any."""
-    return document(_search(result))
+def render_search(result: SearchResult, following: str = "") -> bytes:
+    """Write the specs that match; ``warnings``, ``suggestions``, ``no_match`` and ``next`` only where there are any.
+
+    ``following`` is the address of the next part of the list.
+    """
+    return document(_search(result, following))
 
 
 def render_search_line(result: SearchResult) -> bytes:
@@ -85,8 +93,8 @@ def render_error_line(query: str, error: CachescopeError) -> bytes:
     return _line({"query": query, "error": error.as_json()})
 
 
-def _search(result: SearchResult) -> _Object:
-    found: _Object = {
+def _search(result: SearchResult, following: str = "") -> "shapes.Search":
+    found: shapes.Search = {
         "query": result.query,
         "total": result.total,
         "specs": [spec_object(one) for one in result.specs],
@@ -109,141 +117,146 @@ def _search(result: SearchResult) -> _Object:
             ],
             "nearest": [spec_object(one) for one in result.no_match.nearest],
         }
+    if following:
+        found["next"] = following
     return found
 
 
-def render_packages(result: PackageList) -> bytes:
-    """Write the packages of a scope; ``total`` is before paging."""
-    return document(
-        {
-            "ref": result.ref,
-            "stack": result.stack,
-            "total": result.total,
-            "packages": [
-                {
-                    "name": one.name,
-                    **_counts(one.counts),
-                    "versions": one.versions,
-                    "compilers": one.compilers,
-                    "systems": one.systems,
-                    "targets": one.targets,
-                    "newest_version": one.newest_version,
-                }
-                for one in result.packages
-            ],
-        }
-    )
+def render_packages(result: PackageList, following: str = "") -> bytes:
+    """Write the packages of a scope; ``total`` is before paging, ``next`` stands where there is a next part."""
+    found: shapes.Packages = {
+        "ref": result.ref,
+        "stack": result.stack,
+        "total": result.total,
+        "packages": [
+            {
+                "name": one.name,
+                **_counts(one.counts),
+                "versions": one.versions,
+                "compilers": one.compilers,
+                "systems": one.systems,
+                "targets": one.targets,
+                "newest_version": one.newest_version,
+            }
+            for one in result.packages
+        ],
+    }
+    if following:
+        found["next"] = following
+    return document(found)
 
 
-def render_package(result: PackageReport) -> bytes:
-    """Write one package with its look-alikes."""
-    return document(
-        {
-            "name": result.name,
-            "ref": result.ref,
-            "stack": result.stack,
-            **_counts(result.counts),
-            "versions": list(result.versions),
-            "compilers": _tallies(result.compilers),
-            "systems": _tallies(result.systems),
-            "targets": _tallies(result.targets),
-            "stacks": [
-                {"name": str(name), "present": present, "unstated": unstated}
-                for name, present, unstated in result.stacks
-            ],
-            "sizes": _size_sum(result.sizes),
-            "groups": [_group(one) for one in result.groups],
-            "query": result.query,
-            "matching": result.matching,
-            "page": result.page,
-            "pages": result.pages,
-            "groups_total": result.groups_total,
-            "facets": [
-                {
-                    "field": one.field,
-                    "name": one.name,
-                    "values": [
-                        {"value": each.text, "specs": each.specs, "chosen": each.chosen, "query": each.query}
-                        for each in one.values
-                    ],
-                }
-                for one in result.facets
-            ],
-            "history": [
-                {"at": _time(one.at), "came": one.came, "gone": one.gone, "present": one.present}
-                for one in result.history
-            ],
-        }
-    )
+def render_package(result: PackageReport, following: str = "") -> bytes:
+    """Write one package with its look-alikes; ``next`` stands where there is a next page of them."""
+    found: shapes.Package = {
+        "name": result.name,
+        "ref": result.ref,
+        "stack": result.stack,
+        "present": result.counts.present,
+        "mentioned": result.counts.mentioned,
+        "unstated": result.counts.unstated,
+        "versions": list(result.versions),
+        "compilers": _tallies(result.compilers),
+        "systems": _tallies(result.systems),
+        "targets": _tallies(result.targets),
+        "stacks": [
+            {"name": str(name), "present": present, "unstated": unstated}
+            for name, present, unstated in result.stacks
+        ],
+        "sizes": _size_sum(result.sizes),
+        "groups": [_group(one) for one in result.groups],
+        "query": result.query,
+        "matching": result.matching,
+        "page": result.page,
+        "pages": result.pages,
+        "groups_total": result.groups_total,
+        "facets": [
+            {
+                "field": one.field,
+                "name": one.name,
+                "values": [
+                    {"value": each.text, "specs": each.specs, "chosen": each.chosen, "query": each.query}
+                    for each in one.values
+                ],
+            }
+            for one in result.facets
+        ],
+        "history": [
+            {"at": rfc3339(one.at), "came": one.came, "gone": one.gone, "present": one.present}
+            for one in result.history
+        ],
+    }
+    if following:
+        found["next"] = following
+    return document(found)
 
 
 def render_spec(result: SpecReport) -> bytes:
     """Write everything known of one spec."""
     spec = result.spec
     verdict = result.verification
-    return document(
-        {
-            **_sized_object(spec),
-            "closure": _size_sum(spec.closure),
-            "presence": spec.presence.word,
-            "namespace": result.namespace or None,
-            "package_hash": result.package_hash or None,
-            "external": result.external,
-            "build_spec": result.build_spec,
-            "format": spec.spec_format,
-            "flags": {name: list(values) for name, values in spec.variants.flags},
-            "verification": {
-                "verdict": verdict.verdict.word if verdict is not None else None,
-                "reason": verdict_reason(result) or None,
-            },
-            "places": [_place(one) for one in result.places],
-            "dependencies_known": result.dependencies_known,
-            "dependencies": [_dependency(one) for one in result.dependencies],
-            "dependents": [_dependent(one) for one in result.dependents],
-            "dependents_total": result.dependents_total,
-            "commands": list(result.commands),
-            "record": json.loads(result.record) if result.record else None,
-        }
-    )
+    found: shapes.SpecReport = {
+        **_sized_object(spec),
+        "closure": _size_sum(spec.closure),
+        "presence": spec.presence.word,
+        "namespace": result.namespace or None,
+        "package_hash": result.package_hash or None,
+        "external": result.external,
+        "build_spec": result.build_spec,
+        "format": spec.spec_format,
+        "flags": {name: list(values) for name, values in spec.variants.flags},
+        "verification": {
+            "verdict": verdict.verdict.word if verdict is not None else None,
+            "reason": verdict_reason(result) or None,
+        },
+        "places": [_place(one) for one in result.places],
+        "dependencies_known": result.dependencies_known,
+        "dependencies": [_dependency(one) for one in result.dependencies],
+        "dependents": [_dependent(one) for one in result.dependents],
+        "dependents_total": result.dependents_total,
+        "commands": list(result.commands),
+        "record": json.loads(result.record) if result.record else None,
+    }
+    return document(found)
 
 
 def render_mirror(result: MirrorReport) -> bytes:
     """Write one mirror: sources, largest packages, compilers by packages, what snapshots changed."""
-    return document(
-        {
-            "name": str(result.name),
-            **_counts(result.counts),
-            "packages": result.packages,
-            "sources": [_source(one) for one in result.sources],
-            "biggest": [
-                {"name": one.name, **_counts(one.counts), "versions": one.versions} for one in result.biggest
-            ],
-            "compilers": [
-                {"name": one.name, "packages": one.packages, "specs": one.specs} for one in result.compilers
-            ],
-            "systems": [{"name": one.name, "specs": one.specs} for one in result.systems],
-            "targets": [{"name": one.name, "specs": one.specs} for one in result.targets],
-            "changes": [
-                {
-                    "source": str(one.source),
-                    "layout": one.layout.value,
-                    "at": _time(one.at),
-                    "came": one.came,
-                    "gone": one.gone,
-                    "present": one.present,
-                    "first": one.first,
-                }
-                for one in result.changes
-            ],
-        }
-    )
+    found: shapes.Mirror = {
+        "name": str(result.name),
+        **_counts(result.counts),
+        "packages": result.packages,
+        "sources": [_source(one) for one in result.sources],
+        "biggest": [
+            {"name": one.name, **_counts(one.counts), "versions": one.versions} for one in result.biggest
+        ],
+        "compilers": [
+            {"name": one.name, "packages": one.packages, "specs": one.specs} for one in result.compilers
+        ],
+        "systems": [{"name": one.name, "specs": one.specs} for one in result.systems],
+        "targets": [{"name": one.name, "specs": one.specs} for one in result.targets],
+        "changes": [
+            {
+                "source": str(one.source),
+                "layout": one.layout.value,
+                "at": rfc3339(one.at),
+                "came": one.came,
+                "gone": one.gone,
+                "present": one.present,
+                "first": one.first,
+            }
+            for one in result.changes
+        ],
+    }
+    return document(found)
 
 
 def render_figures(figures: Sequence[tuple[str, str, str]]) -> bytes:
     """Write what each figure means: its name, definition, and what it does not say."""
-    return document(
-        [{"name": name, "definition": text, "caution": caution or None} for name, text, caution in figures]
-    )
+    found: list[shapes.Figure] = [
+        {"name": name, "definition": text, "caution": caution or None} for name, text, caution in figures
+    ]
+    return document(found)
 
 
 def render_sync(report: SyncReport) -> bytes:
@@ -273,7 +286,7 @@ def document(value: object) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def _source(one: SourceStatus) -> _Object:
+def _source(one: SourceStatus) -> "shapes.Source":
     return {
         "name": str(one.name),
         "url": str(one.url) if one.url is not None else None,
@@ -288,11 +301,11 @@ def _source(one: SourceStatus) -> _Object:
     }
 
 
-def _attempt(attempt: Attempt) -> _Object:
+def _attempt(attempt: Attempt) -> "shapes.Attempt":
     return {"at": _time(attempt.at), "outcome": attempt.outcome, "reason": attempt.reason}
 
 
-def _ref(one: RefStacks) -> _Object:
+def _ref(one: RefStacks) -> "shapes.Ref":
     return {
         "ref": one.ref,
         "stacks": list(one.stacks),
@@ -303,9 +316,9 @@ def _ref(one: RefStacks) -> _Object:
     }
 
 
-def spec_object(spec: SpecSummary) -> _Object:
+def spec_object(spec: SpecSummary) -> "shapes.Spec":
     """Write a spec as every list does."""
-    found: _Object = {
+    found: shapes.Spec = {
         "hash": spec.hash,
         "name": spec.name,
         "version": spec.version,
@@ -326,10 +339,15 @@ def spec_object(spec: SpecSummary) -> _Object:
     return found
 
 
-def _group(group: LookAlikes) -> _Object:
+def _group(group: LookAlikes) -> "shapes.Group":
     columns = spec_object(group.specs[0])
     return {
-        **{key: columns[key] for key in ("version", "compiler", "os", "platform", "target", "variants")},
+        "version": columns["version"],
+        "compiler": columns["compiler"],
+        "os": columns["os"],
+        "platform": columns["platform"],
+        "target": columns["target"],
+        "variants": columns["variants"],
         "dependencies_known": group.dependencies_known,
         "explained": group.explained,
         "differences": [
@@ -341,12 +359,12 @@ def _group(group: LookAlikes) -> _Object:
     }
 
 
-def _sized_object(spec: SpecSummary) -> _Object:
+def _sized_object(spec: SpecSummary) -> "shapes.SizedSpec":
     """Write a spec with its bytes, null where they are not known."""
     return {**spec_object(spec), "size": spec.size}
 
 
-def _size_sum(found: SizeSum | None) -> _Object | None:
+def _size_sum(found: SizeSum | None) -> "shapes.SizeSum | None":
     if found is None:
         return None
     return {
@@ -357,7 +375,7 @@ def _size_sum(found: SizeSum | None) -> _Object | None:
     }
 
 
-def _archive(one: Archive | None) -> _Object | None:
+def _archive(one: Archive | None) -> "shapes.Archive | None":
     if one is None:
         return None
     return {
@@ -367,25 +385,25 @@ def _archive(one: Archive | None) -> _Object | None:
         "media_type": one.media_type or None,
         "compression": one.compression or None,
         "signed": one.signed,
-        "asked_at": _time(one.asked_at),
+        "asked_at": rfc3339(one.asked_at),
         "reason": one.reason or None,
     }
 
 
-def _place(place: Place) -> _Object:
+def _place(place: Place) -> "shapes.Place":
     return {
         "name": str(place.source.mirror),
         "view": place.source.view,
         "layout": place.layout.value,
         "url": str(place.url) if place.url is not None else None,
         "presence": place.presence.word,
-        "since": _time(place.since),
+        "since": rfc3339(place.since),
         "until": _time(place.until),
         "archive": _archive(place.archive),
     }
 
 
-def _dependency(one: Dependency) -> _Object:
+def _dependency(one: Dependency) -> "shapes.Dependency":
     return {
         **_sized_object(one.spec),
         **_edge(one.kind),
@@ -395,11 +413,11 @@ def _dependency(one: Dependency) -> _Object:
     }
 
 
-def _dependent(one: Dependent) -> _Object:
+def _dependent(one: Dependent) -> "shapes.Dependent":
     return {**spec_object(one.spec), **_edge(one.kind)}
 
 
-def _edge(kind: EdgeKind) -> _Object:
+def _edge(kind: EdgeKind) -> "shapes.Edge":
     return {"deptypes": list(deptype_names(kind.deptypes)), "virtuals": list(kind.virtuals)}
 
 
@@ -435,11 +453,11 @@ def _sizes_outcome(one: SizesOutcome) -> _Object:
     }
 
 
-def _tallies(pairs: Sequence[tuple[str, int]]) -> list[_Object]:
+def _tallies(pairs: Sequence[tuple[str, int]]) -> "list[shapes.Tally]":
     return [{"name": name, "specs": specs} for name, specs in pairs]
 
 
-def _counts(counts: Counts) -> Mapping[str, int]:
+def _counts(counts: Counts) -> "shapes.Counts":
     return {"present": counts.present, "mentioned": counts.mentioned, "unstated": counts.unstated}
 
 

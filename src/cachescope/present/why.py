@@ -13,9 +13,10 @@ from cachescope.present.to_json import document, spec_object
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from cachescope.present import lock_shapes
+
 __all__ = ["render_json", "render_markdown", "render_text"]
 
-_Object = dict[str, object]
 _CAUSES_SHOWN = 30
 _MISSING_SHOWN = 200
 _NAMES_SHOWN = 6
@@ -24,7 +25,7 @@ _SHORT_HASH = 7
 
 def render_json(report: WhyReport, what_if: WhatIf | None = None) -> bytes:
     """Write causes for programs; ``if`` only where something was assumed."""
-    found: _Object = {
+    found: lock_shapes.Why = {
         "files": list(report.files),
         "against": [str(one) for one in report.against],
         "present": report.present,
@@ -48,7 +49,7 @@ def render_json(report: WhyReport, what_if: WhatIf | None = None) -> bytes:
     return document(found)
 
 
-def _cause(one: Cause) -> _Object:
+def _cause(one: Cause) -> "lock_shapes.Cause":
     return {
         "kind": one.kind.value,
         "name": one.name,
@@ -64,11 +65,11 @@ def _cause(one: Cause) -> _Object:
     }
 
 
-def _difference(one: Difference) -> _Object:
+def _difference(one: Difference) -> "lock_shapes.WantedDifference":
     return {"field": one.field, "wanted": one.wanted, "cached": one.cached}
 
 
-def _lacking(one: Lacking) -> _Object:
+def _lacking(one: Lacking) -> "lock_shapes.Missing":
     return {
         **spec_object(one.spec),
         "causes": list(one.causes),
@@ -77,7 +78,7 @@ def _lacking(one: Lacking) -> _Object:
     }
 
 
-def _nearest(one: Nearest) -> _Object:
+def _nearest(one: Nearest) -> "lock_shapes.Nearest":
     return {
         "hash": one.hash,
         "version": one.version,
