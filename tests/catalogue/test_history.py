@@ -1,12 +1,14 @@
 """Presence is an interval: what stays costs nothing, what comes, goes or changes costs one row."""
 
 import random
+import re
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.spec_writer import Knowledge
@@ -14,7 +16,7 @@ from cachescope.model.errors import NotInCatalogue
 from cachescope.model.identity import PackageName
 from cachescope.model.results import Place
 from tests import mirrors
-from tests.catalogues import SEED_PAGE, START, V3, OpenCatalogue, content, table_sizes
+from tests.catalogues import SEED_PAGE, START, V3, OpenCatalogue, content, rows, table_sizes
 
 GCC = mirrors.node("gcc", "12.2.0")
 ZLIB = mirrors.node("zlib", "1.3.1", needs=[(GCC, "build", "c")])
@@ -136,6 +138,45 @@ def test_the_same_spec_in_two_mirrors_stands_once_with_two_places(
     places = opened.reader.spec(ZLIB["hash"]).places
     assert [str(one.source) for one in places] == ["here/one", "here/two"]
     assert opened.reader.search("zlib", ref=None, stack=None, limit=0).total == 1
+
+
+def test_a_spec_has_the_highest_presence_that_a_source_gives_it_now(
+    opened: OpenCatalogue, tmp_path: Path
+) -> None:
+    def highest(name: str, present: list[mirrors.Node], *mentioned: mirrors.Node) -> dict[str, int | None]:
+        mirrors.write_v3(tmp_path / name, mirrors.index(mirrors.installs(present, mentioned)))
+        (outcome,) = opened.sync(name, tmp_path / name)
+        assert outcome.error is None
+        return _highest(opened)
+
+    zlib, curl, gcc = ZLIB["hash"], CURL["hash"], GCC["hash"]
+    assert highest("one", [CURL], ZLIB, GCC) == {zlib: 0, curl: 2, gcc: 0}
+    assert highest("two", [ZLIB], GCC) == {zlib: 2, curl: 2, gcc: 0}
+    assert highest("one", [ZLIB, CURL, GCC]) == {zlib: 2, curl: 2, gcc: 2}
+    assert highest("one", [GCC]) == {zlib: 2, curl: None, gcc: 2}
+    assert highest("two", [GCC], ZLIB) == {zlib: 0, curl: None, gcc: 2}
+    opened.remove("one")
+    assert _highest(opened) == {zlib: 0, gcc: 2}
+    opened.remove("two")
+    assert _highest(opened) == {}
+
+
+def _highest(opened: OpenCatalogue) -> dict[str, int | None]:
+    return dict(rows(opened.address, "SELECT hash, presence FROM spec"))
+
+
+def test_a_second_mirror_that_says_the_same_changes_no_spec(opened: OpenCatalogue, tmp_path: Path) -> None:
+    shutil.copytree(V3, tmp_path / "m")
+    opened.sync("one", tmp_path / "m")
+    changes: list[str] = []
+
+    @sqlalchemy.event.listens_for(opened.catalogue.engine, "before_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if re.match(r"(UPDATE|INSERT INTO|COPY) \"?spec\b", statement):
+            changes.append(statement)
+
+    opened.sync("two", tmp_path / "m")
+    assert changes == []
 
 
 def test_a_mirror_that_is_removed_takes_its_presence_and_summaries_along(

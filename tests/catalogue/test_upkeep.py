@@ -76,10 +76,33 @@ def test_after_changes_a_catalogue_is_whole(opened: OpenCatalogue, tmp_path: Pat
     assert check(opened.catalogue).findings == ()
 
 
+def test_a_catalogue_from_before_specs_had_a_presence_is_brought_up_to_date(
+    opened: OpenCatalogue, tmp_path: Path
+) -> None:
+    for present in ((ZLIB, OLD), (ZLIB, CURL)):
+        _sync(opened, tmp_path / "m", *present)
+    with opened.catalogue.writing() as connection:
+        for statement in BEFORE_PRESENCE:
+            connection.execute(text(statement))
+    open_for_writing(opened.address, busy_timeout=1).close()
+    assert check(opened.catalogue).findings == ()
+    standing = rows(opened.address, "SELECT hash, presence FROM spec")
+    assert dict(standing) == {ZLIB["hash"]: 2, CURL["hash"]: 2, GCC["hash"]: 0, OLD["hash"]: None}
+
+
+BEFORE_PRESENCE = (
+    "ALTER TABLE spec DROP COLUMN presence",
+    "UPDATE alembic_version SET version_num = '0002'",
+)
+
+
 SPOILT = {
     "keys": "DELETE FROM version WHERE text = '1.3.1'",
     "presence ends early": "UPDATE presence SET until = since",
     "presence overlaps": "UPDATE presence SET until = NULL",
+    "presence of a spec is higher": "UPDATE spec SET presence = 2 WHERE presence = 0",
+    "presence of a spec is lower": "UPDATE spec SET presence = 0 WHERE presence = 2",
+    "presence of a spec is lost": "UPDATE spec SET presence = NULL",
     "presence of another source": "UPDATE snapshot SET source_id = 99",
     "counts": "UPDATE source SET present = present + 1",
     "summaries": "UPDATE package_summary SET versions = versions + 1 WHERE stack = ''",

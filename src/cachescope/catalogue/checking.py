@@ -11,6 +11,7 @@ from sqlalchemy.exc import NoResultFound
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.engine import Catalogue
+from cachescope.catalogue.highest_presence import highest_presence
 from cachescope.catalogue.interning import decode_variant_set
 from cachescope.catalogue.originals import RecordReader
 from cachescope.catalogue.spec_writer import Knowledge
@@ -126,6 +127,11 @@ def _intervals(connection: Connection) -> Findings:
             "an interval of presence belongs to a snapshot of another source",
             one.join(t.snapshot, t.snapshot.c.id == column),
             t.snapshot.c.source_id != one.c.source_id,
+        )
+    wrong = select(t.spec.c.hash).where(t.spec.c.presence.is_distinct_from(highest_presence()))
+    if specs := connection.execute(wrong.order_by(t.spec.c.hash)).scalars().all():
+        yield _finding(
+            "presence", "a spec has another presence than its sources give it", (f"/{one}" for one in specs)
         )
 
 

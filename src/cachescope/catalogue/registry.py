@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, func, insert, select, update
 
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.highest_presence import renew_presence
 from cachescope.catalogue.summaries import chunks, summarise_ref
 from cachescope.catalogue.times import from_stored, to_stored
 from cachescope.model.errors import NotInCatalogue, UserInputError
@@ -142,6 +143,10 @@ def remove_mirror(connection: Connection, name: MirrorName) -> None:
     if mirror_id is None:
         raise NotInCatalogue(f"there is no mirror {name}", hint="'cachescope caches' lists the mirrors")
     ids = select(t.source.c.id).where(t.source.c.mirror_id == mirror_id)
+    standing = select(t.presence.c.spec_id).where(
+        t.presence.c.source_id.in_(ids), t.presence.c.until.is_(None)
+    )
+    spec_ids = connection.execute(standing.distinct()).scalars().all()
     for table in (t.presence, t.snapshot, t.document, t.archive, t.named_blob):
         connection.execute(delete(table).where(table.c.source_id.in_(ids)))
     connection.execute(delete(t.source).where(t.source.c.mirror_id == mirror_id))
@@ -152,6 +157,7 @@ def remove_mirror(connection: Connection, name: MirrorName) -> None:
         )
     )
     forget_orphans(connection)
+    renew_presence(connection, spec_ids)
     summarise_ref(connection, name.ref)
 
 

@@ -201,6 +201,9 @@ spec = Table(
     Column("external", SmallInteger, nullable=False, default=0),
     Column("spec_format", SmallInteger, nullable=False),
     Column("verdict", SmallInteger, comment="null where there is no record to recompute"),
+    Column(
+        "presence", SmallInteger, comment="highest state that a source gives it now; null where none does"
+    ),
     Index("ix_spec_name", "name_id", "version_id"),
     Index("ix_spec_architecture", "architecture_id"),
     Index("ix_spec_compiler", "compiler_id", "spec_format", "knowledge"),

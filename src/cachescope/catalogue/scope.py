@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select
 from sqlalchemy.sql.selectable import Subquery
 
 from cachescope.catalogue import schema as t
@@ -49,19 +49,24 @@ def checked_scope(connection: Connection, ref: Ref | None, stack: Stack | None) 
 
 def is_known(scope: Scope, lowest: Presence) -> ColumnElement[bool]:
     """Return the condition on ``spec`` that a source of the scope gives it this presence now, or a higher one."""
-    stands = [
+    if not scope.conditions():
+        return t.spec.c.presence >= int(lowest)
+    sources = select(t.source.c.id).join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
+    stands = select(t.presence.c.spec_id).where(
         t.presence.c.spec_id == t.spec.c.id,
         t.presence.c.state >= int(lowest),
         t.presence.c.until.is_(None),
-    ]
-    if scope.conditions():
-        sources = select(t.source.c.id).join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
-        stands.append(t.presence.c.source_id.in_(sources.where(*scope.conditions())))
-    return exists(select(t.presence.c.spec_id).where(*stands).correlate(t.spec))
+        t.presence.c.source_id.in_(sources.where(*scope.conditions())),
+    )
+    # What no source gives a spec, none of the scope does: that is known without looking at any interval.
+    return and_(t.spec.c.presence >= int(lowest), exists(stands.correlate(t.spec)))
 
 
 def current_presence(scope: Scope, *conditions: ColumnElement[bool]) -> Subquery:
     """Return ``spec_id`` and the highest ``state`` that a source of the scope gives it now; conditions may name ``spec``."""
+    if not scope.conditions():
+        standing = select(t.spec.c.id.label("spec_id"), t.spec.c.presence.label("state"))
+        return standing.where(t.spec.c.presence.is_not(None), *conditions).subquery("current_presence")
     statement: Select[tuple[int, int]] = (
         select(t.presence.c.spec_id, func.max(t.presence.c.state).label("state"))
         .join(t.spec, t.spec.c.id == t.presence.c.spec_id)

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.bulk import bulk_insert, fast_rows, take_statistics
-from cachescope.catalogue.spec_writer import Knowledge, SpecWriter, Written
+from cachescope.catalogue.highest_presence import renew_presence
+from cachescope.catalogue.spec_writer import Knowledge, SpecWriter, Standing, Written
 from cachescope.catalogue.summaries import chunks, summarise
 from cachescope.catalogue.times import to_stored
 from cachescope.model.errors import MalformedDocument, MalformedRecord
@@ -121,7 +122,8 @@ class SnapshotWriter:
             # Another page of the same source may tell it already: a spec stands once in a source.
             pages = self._pages_of(source_id)
             new_here = [one for one in new_here if one not in pages]
-        written = self._write_specs(records, new_here, current)
+        found = self._specs.find(new_here)
+        written = self._write_specs(records, new_here, current, found)
         rejected = [*records.rejected, *written.rejected]
         unreadable = written.unreadable
         _refuse(rejected, strict=strict, readable=len(incoming) - len(unreadable))
@@ -136,6 +138,11 @@ class SnapshotWriter:
             if one in incoming and state != incoming[one]
         )
         gone = [key for one, (key, _) in current.items() if one not in incoming]
+        raised = [
+            found[one].key
+            for one in new_here
+            if one in found and _is_higher(incoming[one], found[one].presence)
+        ]
         self._opened += len(opened)
         self._close(source_id, snapshot, [*gone, *(key for key, _ in changed)])
         bulk_insert(
@@ -143,6 +150,8 @@ class SnapshotWriter:
             t.presence,
             ((source_id, key, snapshot, None, state) for key, state in chain(opened, changed)),
         )
+        # New specs were written with it, and most of the others have it from another source.
+        renew_presence(self._connection, [*raised, *gone, *(key for key, _ in changed)])
         self._connection.execute(
             insert(t.snapshot).values(
                 id=snapshot,
@@ -200,10 +209,10 @@ class SnapshotWriter:
         records: SpecRecords,
         new_here: Sequence[DagHash],
         current: Mapping[DagHash, tuple[int, int]],
+        found: Mapping[DagHash, Standing],
     ) -> Written:
         """Write those records that are new to this source and that the catalogue lacks."""
         level = Knowledge.PAGE if records.header.version is None else Knowledge.RECORD
-        found = self._specs.find(new_here)
         enough = {one for one, standing in found.items() if standing.knowledge >= level}
         # A record that does not recompute may have come from a mirror that lies: a better one takes its place.
         doubted = frozenset(
@@ -291,6 +300,10 @@ class SnapshotWriter:
             .values(present=counts.present, mentioned=counts.mentioned, unstated=counts.unstated)
         )
         return counts
+
+
+def _is_higher(state: Presence, stands: int | None) -> bool:
+    return stands is None or state > stands
 
 
 class _PagesOfSource:

@@ -19,7 +19,7 @@ from cachescope.catalogue.originals import DictionaryKeeper
 from cachescope.catalogue.summaries import chunks
 from cachescope.model.errors import MalformedRecord
 from cachescope.model.identity import DagHash
-from cachescope.model.record import Verdict
+from cachescope.model.record import Presence, Verdict
 from cachescope.model.spec_records import SpecBatch, SpecRecords
 
 __all__ = ["Knowledge", "SpecWriter", "Standing", "Written"]
@@ -40,6 +40,9 @@ class Standing(NamedTuple):
     knowledge: int
     verdict: int | None
     """None where there is no record to recompute."""
+
+    presence: int | None
+    """The highest that a source gives it now; None where none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class SpecWriter:
         if self._was_empty and self._next == 1:
             return {}
         found: dict[DagHash, Standing] = {}
-        columns = (t.spec.c.hash, t.spec.c.id, t.spec.c.knowledge, t.spec.c.verdict)
+        columns = (t.spec.c.hash, t.spec.c.id, t.spec.c.knowledge, t.spec.c.verdict, t.spec.c.presence)
         for some in chunks(hashes):
             for dag_hash, *standing in fast_rows(
                 self._connection, select(*columns).where(t.spec.c.hash.in_(some))
@@ -104,7 +107,7 @@ class SpecWriter:
             if batch.rejected:
                 rejected += batch.rejected
                 unreadable |= set(read).difference(batch.hashes)
-            self._write_batch(_without_worse(batch, doubted), keys, level)
+            self._write_batch(_without_worse(batch, doubted), keys, level, records.presence)
             if progress is not None:
                 progress(done, len(wanted))
         self._insert_named(keys, unreadable)
@@ -112,10 +115,12 @@ class SpecWriter:
         self._interned.flush()
         return Written(keys.ids, frozenset(unreadable), rejected)
 
-    def _write_batch(self, batch: SpecBatch, keys: "_Keys", level: Knowledge) -> None:
+    def _write_batch(
+        self, batch: SpecBatch, keys: "_Keys", level: Knowledge, presence: Mapping[DagHash, Presence]
+    ) -> None:
         self._find_children(batch, keys)
         spec_ids = [keys.ids[one] for one in batch.hashes]
-        specs = list(self._spec_rows(batch, spec_ids, level))
+        specs = list(self._spec_rows(batch, spec_ids, level, presence))
         edges = self._edge_rows(batch, spec_ids, keys)
         self._interned.flush()
         upgrades = [row for row in specs if keys.stands(row[0])]
@@ -137,7 +142,11 @@ class SpecWriter:
             keys.ids.update({one: standing.key for one, standing in self.find(sorted(missing)).items()})
 
     def _spec_rows(
-        self, batch: SpecBatch, spec_ids: Sequence[int], level: Knowledge
+        self,
+        batch: SpecBatch,
+        spec_ids: Sequence[int],
+        level: Knowledge,
+        presence: Mapping[DagHash, Presence],
     ) -> Iterable[tuple[int, *tuple[object, ...]]]:
         """Make the rows of ``spec``, in the order of its columns."""
         interned = self._interned
@@ -157,6 +166,7 @@ class SpecWriter:
             map(int, batch.externals),
             batch.formats,
             verdicts,
+            map(int, map(presence.__getitem__, batch.hashes)),
             strict=False,  # of 'repeat' there is no end
         )
 
@@ -181,14 +191,18 @@ class SpecWriter:
         for some in chunks(keys):
             self._connection.execute(delete(t.spec_record).where(t.spec_record.c.spec_id.in_(some)))
             self._connection.execute(delete(t.edge).where(t.edge.c.parent_id.in_(some)))
-        columns = [column for column in t.spec.columns if column.name != "id"]
+        # Other sources may give them a higher presence: who opens the intervals looks at that.
+        columns = [column for column in t.spec.columns if column.name not in {"id", "presence"}]
         statement = (
             update(t.spec)
             .where(t.spec.c.id == bindparam("b_id"))
             .values({column.name: bindparam(f"b_{column.name}") for column in columns})
         )
         names = [f"b_{column.name}" for column in t.spec.columns]
-        self._connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
+        values = [dict(zip(names, row, strict=True)) for row in rows]
+        for one in values:
+            del one["b_presence"]
+        self._connection.execute(statement, values)
 
     def _insert_named(self, keys: "_Keys", unreadable: set[DagHash]) -> None:
         """Write a row for every dependency that no record describes, so that edges have an end and a name."""
@@ -196,7 +210,7 @@ class SpecWriter:
         name_ids = self._interned.names.keys(list(names.values()))
         blank = (None,) * 7
         rows = [
-            (keys.ids[one], one, int(Knowledge.NAMED), name_id, *blank, 0, 0, None)
+            (keys.ids[one], one, int(Knowledge.NAMED), name_id, *blank, 0, 0, None, None)
             for one, name_id in zip(names, name_ids, strict=True)
         ]
         self._interned.flush()
