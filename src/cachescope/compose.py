@@ -4,7 +4,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cachescope import __version__
+from cachescope.model.errors import UserInputError
 from cachescope.model.mirror import MirrorUrl, parse_mirror_url
 from cachescope.settings import Settings, read_settings
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from cachescope.jobs.refresh import Refresher
     from cachescope.jobs.side_by_side import SideBySide
     from cachescope.jobs.sizes import SizeReader
+    from cachescope.jobs.virtual_serving import VirtualServing
+    from cachescope.jobs.virtual_writing import VirtualWriter
+    from cachescope.model.virtual import VirtualMirror
     from cachescope.transport.http_client import HttpClient
     from cachescope.transport.options import TransportOptions
     from cachescope.transport.source import ByteSource
@@ -41,11 +45,16 @@ __all__ = [
     "parse_url",
     "reading",
     "settings",
+    "virtual_mirrors",
+    "virtual_of_settings",
+    "virtual_writer",
     "web_app",
     "writing",
 ]
 
 _LOG = logging.getLogger("cachescope")
+_SHORT_WAIT = 2.0
+"""Seconds that a server waits for another process that writes the catalogue, where it can answer without."""
 
 
 def now() -> datetime:
@@ -253,8 +262,74 @@ def _folder(chosen: Settings) -> Path | None:
     return Path(chosen.temporary_folder).expanduser() if chosen.temporary_folder else None
 
 
-def web_app(catalogue: "Catalogue", reader: "Reader", chosen: Settings) -> "Litestar":
-    """Make the web application over an open catalogue."""
+def virtual_of_settings(chosen: Settings) -> "Mapping[str, VirtualMirror]":
+    """Read the virtual mirrors that the settings file defines."""
+    from cachescope.jobs.virtual_definition import read_definitions
+
+    return read_definitions(chosen.virtual, read_file=_read_lock_file)
+
+
+def _read_lock_file(name: str) -> bytes:
+    try:
+        return Path(name).expanduser().read_bytes()
+    except OSError as error:
+        raise UserInputError(f"the lock file cannot be read: {error.strerror}", where=name) from error
+
+
+def virtual_writer(catalogue: "Catalogue", chosen: Settings) -> "VirtualWriter":
+    """Make what writes the indexes of virtual mirrors."""
+    from cachescope.jobs.virtual_writing import VirtualWriter
+
+    return VirtualWriter(catalogue, _virtual_folder(chosen) / "mirrors", now=now)
+
+
+def _virtual_folder(chosen: Settings) -> Path:
+    if chosen.virtual_folder:
+        return Path(chosen.virtual_folder).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("cachescope")) / "virtual"
+
+
+@contextmanager
+def virtual_mirrors(catalogue: "Catalogue", chosen: Settings) -> "Iterator[VirtualServing]":
+    """Give what serves virtual mirrors, with its connections to their sources."""
+    from cachescope.catalogue.engine import open_for_writing
+    from cachescope.jobs.blob_delivery import BlobDelivery
+    from cachescope.jobs.virtual_blobs import VirtualBlobs
+    from cachescope.jobs.virtual_keys import SourceKeys
+    from cachescope.jobs.virtual_manifests import BlobNotes, SourceManifests
+    from cachescope.jobs.virtual_serving import VirtualServing
+    from cachescope.model.virtual import FailedSource
+
+    patience = min(_SHORT_WAIT, chosen.busy_timeout)
+    with (
+        _sources(chosen) as open_source,
+        closing(
+            BlobNotes(lambda: open_for_writing(database_address(chosen), busy_timeout=patience))
+        ) as notes,
+    ):
+        delivery = BlobDelivery(open_source=open_source, now=now)
+        manifests = SourceManifests(
+            _virtual_folder(chosen) / "documents", open_source=open_source, notes=notes, now=now
+        )
+        yield VirtualServing(
+            catalogue,
+            writer=virtual_writer(catalogue, chosen),
+            manifests=manifests,
+            keys=SourceKeys(open_source=open_source, failed=manifests.failed),
+            blobs=VirtualBlobs(catalogue, notes=notes, blobs=delivery),
+            of_settings=virtual_of_settings(chosen),
+            blob_failures=lambda: [
+                FailedSource(name, one.at, one.reason) for name, one in delivery.failures().items()
+            ],
+        )
+
+
+def web_app(
+    catalogue: "Catalogue", reader: "Reader", chosen: Settings, virtual: "VirtualServing | None" = None
+) -> "Litestar":
+    """Make the web application over an open catalogue; without ``virtual`` no virtual mirrors are served."""
     from cachescope.jobs.lock_answers import CatalogueLockAnswers
     from cachescope.web.app import create_app
     from cachescope.web.lock_files import UploadLimits
@@ -266,6 +341,7 @@ def web_app(catalogue: "Catalogue", reader: "Reader", chosen: Settings) -> "Lite
         on_error=_logged,
         lock_answers=CatalogueLockAnswers(catalogue, most_specs=chosen.max_upload_specs),
         limits=UploadLimits(largest=chosen.max_upload_bytes),
+        virtual=virtual,
     )
 
 

@@ -7,7 +7,7 @@ settings file (TOML, same names), else it is the default. Read by ``compose`` an
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -87,6 +87,14 @@ class Settings:
         least=1,
     )
     max_upload_specs: int = _row(20_000, "most specs that 'serve' answers about at once", least=1)
+    virtual_folder: str = _row(
+        "",
+        "where 'serve' keeps the indexes and manifests of virtual mirrors; empty for the user's cache folder",
+    )
+    virtual: Mapping[str, Any] = field(
+        default_factory=lambda: MappingProxyType({}),
+        metadata={"help": "virtual mirrors, a table each, in the settings file alone", "unit": ""},
+    )
 
 
 def rows() -> tuple[Field[Any], ...]:
@@ -137,7 +145,7 @@ def _from_file(file: Path) -> dict[str, Any]:
 
 
 def _default(row: Field[Any]) -> Any:
-    return row.default_factory() if row.name == "public_addresses" else row.default  # type: ignore[operator]
+    return row.default_factory() if row.default_factory is not MISSING else row.default
 
 
 def _parsed(row: Field[Any], text: str, *, where: str) -> Any:
@@ -154,7 +162,8 @@ def _parsed(row: Field[Any], text: str, *, where: str) -> Any:
 def _checked(row: Field[Any], value: Any, *, where: str) -> Any:
     default = _default(row)
     if isinstance(default, Mapping):
-        if isinstance(value, Mapping) and all(isinstance(one, str) for one in value.values()):
+        kind = dict if row.name == "virtual" else str
+        if isinstance(value, Mapping) and all(isinstance(one, kind) for one in value.values()):
             return MappingProxyType(dict(value))
         raise _wrong(row, value, where)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
@@ -171,6 +180,7 @@ def _checked(row: Field[Any], value: Any, *, where: str) -> Any:
 
 def _wrong(row: Field[Any], value: object, where: str) -> UserInputError:
     kinds = {"str": "a text", "int": "a whole number, not negative", "float": "a number, not negative"}
-    kind = kinds.get(type(_default(row)).__name__, "a table of texts")
+    tables = "a table of tables, in the settings file" if row.name == "virtual" else "a table of texts"
+    kind = kinds.get(type(_default(row)).__name__, tables)
     unit = f" ({row.metadata['unit']})" if row.metadata["unit"] else ""
     return UserInputError(f"{value!r} is not {kind}{unit}", where=where, hint=row.metadata["help"])

@@ -139,7 +139,7 @@ def _explaining(
             return f"does not run on the host: {refused[key].sentence}"
         if key in unrecorded:
             return "is known by its hash alone"
-        return "is in no source of the mirror" if key not in giving else "is not available"
+        return "has no binary in any source" if key not in giving else "is not available"
 
     return reason
 

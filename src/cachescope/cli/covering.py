@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cachescope.model.coverage import Coverage
     from cachescope.model.lockfile import LockFile
 
-__all__ = ["coverage", "read_all", "why"]
+__all__ = ["content", "coverage", "read_all", "why"]
 
 _BELOW_THE_BAR = 1
 _LARGEST = 1024**3
@@ -192,10 +192,10 @@ def read_all(files: Sequence[str]) -> "LockFile":
 
     if files.count(_STDIN) > 1:
         raise UserInputError("standard input can be read once", hint="give - once")
-    return LockFile.joined([read_lock(*_content(name)) for name in files])
+    return LockFile.joined([read_lock(*content(name)) for name in files])
 
 
-def _content(name: str) -> tuple[bytes, str]:
+def content(name: str) -> tuple[bytes, str]:
     """Return the bytes that an argument names, and what errors call it."""
     from cachescope.model.identity import is_hash_text
 

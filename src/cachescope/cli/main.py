@@ -34,6 +34,7 @@ _COMMANDS = {
     "why": "covering",
     "page": "exporting",
     "export": "exporting",
+    "virtual": "virtual_mirrors",
     "serve": "serving",
     "db": "upkeep",
 }

@@ -22,9 +22,12 @@ def serve(context: Context, *, host: str | None, port: int | None) -> None:
 
     gc.enable()
     chosen = context.settings(host=host, port=port)
-    with compose.reading(chosen, make=True) as (catalogue, reader):
+    with (
+        compose.reading(chosen, make=True) as (catalogue, reader),
+        compose.virtual_mirrors(catalogue, chosen) as virtual,
+    ):
         serve_app(
-            compose.web_app(catalogue, reader, chosen),
+            compose.web_app(catalogue, reader, chosen, virtual),
             chosen.host,
             chosen.port,
             announce=lambda url: say(f"cachescope is at {url} (Ctrl-C ends it)"),

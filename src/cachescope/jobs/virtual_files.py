@@ -48,6 +48,9 @@ class IndexFacts(msgspec.Struct, frozen=True):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is said of a virtual mirror without looking at the catalogue again. Holds no address: they may hold passwords."""
 
+    definition: str
+    """A digest of what is defined."""
+
     present: int
     mentioned: int
     packages: int

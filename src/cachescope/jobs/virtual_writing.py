@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 
 from sqlalchemy import Connection
 
@@ -61,9 +62,13 @@ class VirtualWriter:
         self._catalogue = catalogue
         self._folder = folder
         self._now = now
+        self._guard = Lock()
+        self._locks: dict[str, Lock] = {}
 
     def current(self, mirror: VirtualMirror) -> Current:
         """Return the mirror as it is now; writes it first if the catalogue changed. 2 statements if not.
+
+        Of several threads that ask meanwhile one writes, and the others are given the state before, if there is one.
 
         Raises ``NotInCatalogue`` for sources that are not there, and ``CatalogueUnusable`` for a folder that cannot be
         written.
@@ -73,15 +78,29 @@ class VirtualWriter:
             sources, state = self._state(connection, mirror)
         written = read_written(home / state)
         if written is None:
-            with _writable(home), _locked(home):
+            written = self._awaited(mirror, home, sources)
+        return Current(mirror, sources, written, [one for one in _states(home) if one != written.folder])
+
+    def _awaited(self, mirror: VirtualMirror, home: Path, sources: Sequence[VirtualSource]) -> WrittenMirror:
+        """Write the newest state; while another thread does that, the one before serves."""
+        with self._guard:
+            lock = self._locks.setdefault(mirror.name, Lock())
+        if not lock.acquire(blocking=False):
+            known = {one.id for one in sources}
+            for folder in _states(home):
+                written = read_written(folder)
+                if written is not None and written.facts.definition == _definition(mirror, known):
+                    return written
+            lock.acquire()
+        try:
+            with _writable(home), _locked(home), self._catalogue.reading() as connection:
                 # Another process may have written it meanwhile, or the catalogue may be at a newer state.
-                with self._catalogue.reading() as connection:
-                    sources, state = self._state(connection, mirror)
-                    written = read_written(home / state) or self._write(
-                        connection, mirror, sources, home / state
-                    )
+                sources, state = self._state(connection, mirror)
+                written = read_written(home / state) or self._write(connection, mirror, sources, home / state)
                 _remove_old(home, keep=home / state)
-        return Current(mirror, sources, written, [one for one in _states(home) if one.name != state])
+                return written
+        finally:
+            lock.release()
 
     def _state(self, connection: Connection, mirror: VirtualMirror) -> tuple[Sequence[VirtualSource], str]:
         sources = sources_of_virtual(connection, mirror)
@@ -100,7 +119,7 @@ class VirtualWriter:
         temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix="new-"))
         try:
             temporary.chmod(0o755)
-            facts = self._written_into(connection, selection, temporary)
+            facts = self._written_into(connection, mirror, selection, temporary)
             write_facts(temporary, facts)
             temporary.rename(target)
         except BaseException:  # also for Ctrl-C
@@ -108,7 +127,9 @@ class VirtualWriter:
             raise
         return WrittenMirror(target, facts)
 
-    def _written_into(self, connection: Connection, selection: Selection, folder: Path) -> Facts:
+    def _written_into(
+        self, connection: Connection, mirror: VirtualMirror, selection: Selection, folder: Path
+    ) -> Facts:
         indexes = [_write_index(connection, selection, one, folder) for one in selection.indexes]
         hashes = {key: dag_hash for one in selection.indexes for dag_hash, key in one.hashes}
         write_present(folder, sorted((hashes[key], source) for key, source in selection.present.items()))
@@ -117,6 +138,7 @@ class VirtualWriter:
         write_left_out(folder, sorted((named[key], named[one]) for key, one in selection.left_out.items()))
         sizes = known_bytes(connection, selection.present)
         return Facts(
+            definition=_definition(mirror, {one.id for one in selection.sources}),
             present=len(selection.present),
             mentioned=len(hashes) - len(selection.present),
             packages=package_count(connection, selection.present),
@@ -129,6 +151,12 @@ class VirtualWriter:
             indexes=indexes,
             written_at=self._now(),
         )
+
+
+def _definition(mirror: VirtualMirror, sources: set[int]) -> str:
+    """Return a text that is another one for another definition, or for sources that are others now."""
+    parts = repr((mirror.filter, mirror.host, mirror.incomplete, mirror.lock, sorted(sources)))
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def host_of(mirror: VirtualMirror) -> Host | None:

@@ -10,11 +10,13 @@ from cachescope.model.archive import Binary
 from cachescope.model.errors import UserInputError
 from cachescope.model.identity import DagHash, Digest, MirrorName, SourceName
 from cachescope.model.mirror import Layout, MirrorUrl
+from cachescope.model.results import SourceStatus
 from cachescope.model.sightings import Against
 
 __all__ = [
     "BlobPlace",
     "Blobs",
+    "FailedSource",
     "LackingSpec",
     "LockShape",
     "OpenBlob",
@@ -204,3 +206,19 @@ class VirtualReport:
 
     written_at: datetime | None = None
     """When its index was written."""
+
+    statuses: tuple[SourceStatus, ...] = ()
+    """How fresh the copies of the sources are, in their order."""
+
+    failures: tuple["FailedSource", ...] = ()
+    """Sources that lately did not give what they list, as far as the process that answers has met it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedSource:
+    """The last time that a source did not give what it lists."""
+
+    name: SourceName
+    at: datetime
+    reason: str
+    """Holds no secret."""

@@ -3,7 +3,7 @@
 import io
 from typing import TYPE_CHECKING, assert_never
 
-from cachescope.present import comparison, coverage, to_json, to_text
+from cachescope.present import comparison, coverage, to_json, to_text, virtual
 from cachescope.present.comparison_page import ComparisonPage
 from cachescope.present.coverage_page import CoverageFormPage, CoveragePage
 from cachescope.present.figures_page import FiguresPage
@@ -12,6 +12,7 @@ from cachescope.present.mirror_page import MirrorPage
 from cachescope.present.package_page import PackagePage
 from cachescope.present.pages import CachesPage, ErrorPage, PackagesPage, SearchPage, SuggestionsPage
 from cachescope.present.spec_page import SpecPage
+from cachescope.present.virtual_page import VirtualPage
 
 if TYPE_CHECKING:
     from cachescope.present import lock_shapes, shapes
@@ -32,6 +33,7 @@ Page = (
     | ErrorPage
     | CoverageFormPage
     | CoveragePage
+    | VirtualPage
 )
 
 
@@ -69,6 +71,8 @@ def json_of(page: Page) -> bytes:  # noqa: C901, PLR0911, PLR0912 - one arm a pa
             return to_json.document(form)
         case CoveragePage():
             return coverage.render_json(page.result.coverage)
+        case VirtualPage():
+            return virtual.render_json(page.result)
         case _:
             assert_never(page)
 
@@ -108,6 +112,8 @@ def text_of(page: Page) -> bytes:  # noqa: C901, PLR0912 - one arm a page
                 )
             case CoveragePage():
                 coverage.render_text(console, page.result.coverage)
+            case VirtualPage():
+                virtual.render_text(console, page.result)
             case _:
                 assert_never(page)
     return written.get().encode("utf-8", "replace")

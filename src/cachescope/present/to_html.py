@@ -20,6 +20,7 @@ from cachescope.present.package_page import PackagePage, compiler_shown
 from cachescope.present.pages import CachesPage, ErrorPage, PackagesPage, SearchPage, SuggestionsPage
 from cachescope.present.spec_page import SpecPage
 from cachescope.present.surfaces import Page
+from cachescope.present.virtual_page import VirtualPage
 
 __all__ = ["HtmlWriter", "StaticFile", "static_files"]
 
@@ -37,6 +38,7 @@ _TEMPLATES: Mapping[type[Page], str] = {
     ErrorPage: "error.html",
     CoverageFormPage: "coverage_form.html",
     CoveragePage: "coverage.html",
+    VirtualPage: "virtual.html",
 }
 
 _MEDIA_TYPES = {

@@ -29,6 +29,8 @@ __all__ = [
     "static",
     "suggestions",
     "table",
+    "virtual",
+    "virtual_list",
     "why",
 ]
 
@@ -157,6 +159,16 @@ def why() -> str:
 def lookup() -> str:
     """Return the address, below the API alone, at which many hashes are asked for."""
     return "/lookup"
+
+
+def virtual(name: str) -> str:
+    """Return the address of a virtual mirror, which ends in ``/``; what Spack reads is below it."""
+    return f"/mirror/{quote(name, safe='/')}/"
+
+
+def virtual_list() -> str:
+    """Return the address, below the API alone, of the list of virtual mirrors."""
+    return "/mirrors"
 
 
 def static(name: str, digest: str) -> str:

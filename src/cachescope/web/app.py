@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 from cachescope.model.errors import CachescopeError, UserInputError
 from cachescope.model.lock_answers import LockAnswers
 from cachescope.model.services import CatalogueReader
+from cachescope.model.virtual_answers import VirtualMirrors
 from cachescope.present import urls
 from cachescope.present.pages import ErrorPage, Moved, SearchPage, error_page
 from cachescope.present.surfaces import Page, json_of, text_of
@@ -22,6 +23,7 @@ from cachescope.web.lock_files import Busy, LockFilePages, UploadLimits
 from cachescope.web.negotiation import Surface, entity_tag, is_current, wanted_surface
 from cachescope.web.parameters import read_request, read_scope
 from cachescope.web.routes import ROUTES, Route
+from cachescope.web.virtual_mirrors import VirtualMirrorPages
 
 __all__ = ["create_app"]
 
@@ -54,10 +56,11 @@ def create_app(
     on_error: Callable[[Exception], str],
     lock_answers: LockAnswers | None = None,
     limits: UploadLimits | None = None,
+    virtual: VirtualMirrors | None = None,
 ) -> Litestar:
     """Make the application. ``on_error`` logs what went wrong and returns the id under which it stands in the log.
 
-    Without ``lock_answers`` and ``limits`` no lock files are taken.
+    Without ``lock_answers`` and ``limits`` no lock files are taken, without ``virtual`` there are no virtual mirrors.
     """
     takes_lock_files = lock_answers is not None and limits is not None
     site = _Site(reader, now=now, version=version, on_error=on_error, takes_lock_files=takes_lock_files)
@@ -76,6 +79,8 @@ def create_app(
     ]
     if lock_answers is not None and limits is not None:
         handlers += LockFilePages(lock_answers, site, limits).handlers()
+    if virtual is not None:
+        handlers += VirtualMirrorPages(virtual, site).handlers()
     return Litestar(
         route_handlers=handlers,
         exception_handlers={Exception: site.failure},

@@ -1,0 +1,202 @@
+"""The signed documents of binaries, byte for byte as their source has them: manifests (v3) and spec documents (v2).
+
+They are asked of the source that the catalogue knows, at a path that is made of what the catalogue knows, and kept for a
+while: a source that is down meanwhile still has its manifests served. Before one goes out, the blobs that it names are
+written into the catalogue, so that any process of the server knows them.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+
+from cachescope.catalogue.blob_places import NamedBlob, note_named_blobs
+from cachescope.catalogue.engine import Catalogue
+from cachescope.formats.manifest_json import archive_blob, decode_manifest
+from cachescope.formats.spec_json import decode_spec_document
+from cachescope.model.archive import Binary
+from cachescope.model.errors import CachescopeError, CatalogueUnusable, UserInputError
+from cachescope.model.identity import Digest, SourceName
+from cachescope.model.mirror import Layout, MirrorUrl
+from cachescope.model.virtual import FailedSource, VirtualSource
+from cachescope.transport.source import ByteSource, Fetched
+from cachescope.transport.writer import write_atomically
+
+__all__ = ["BlobNotes", "SourceManifests", "Wanted"]
+
+_LOG = logging.getLogger("cachescope.virtual")
+_FRESH = 300.0
+"""Seconds for which a kept document is served without asking its source again."""
+
+_LARGEST = 4 * 1024 * 1024
+"""Bytes; manifests have about two thousand, spec documents some hundred thousand."""
+
+_STRIPES = 64
+
+
+class BlobNotes:
+    """Writes into the catalogue which blobs manifests named; what cannot be written now is known to this process alone.
+
+    A sync may hold the catalogue for a minute: nobody waits so long for a manifest.
+    """
+
+    def __init__(self, open_catalogue: Callable[[], Catalogue]) -> None:
+        """``open_catalogue`` opens it for writing, waiting but shortly for others."""
+        self._open = open_catalogue
+        self._lock = Lock()
+        self._writer: Catalogue | None = None
+        self._pending: dict[tuple[int, int], Sequence[NamedBlob]] = {}
+
+    def note(self, source_id: int, spec_id: int, blobs: Sequence[NamedBlob]) -> bool:
+        """Keep what a manifest names; returns whether it is in the catalogue now."""
+        with self._lock:
+            self._pending[source_id, spec_id] = blobs
+            try:
+                if self._writer is None:
+                    self._writer = self._open()
+                with self._writer.writing() as connection:
+                    for (source, spec), named in self._pending.items():
+                        note_named_blobs(connection, source_id=source, spec_id=spec, blobs=named)
+            except CatalogueUnusable as error:
+                _LOG.warning(
+                    "what manifests name is not written yet, and known to this process alone: %s", error
+                )
+                return False
+            self._pending.clear()
+            return True
+
+    def pending(self, digest: Digest) -> Sequence[tuple[int, int, NamedBlob]]:
+        """Return what is known of a blob and not written yet: source, spec, and what was named."""
+        with self._lock:
+            return [
+                (source, spec, one)
+                for (source, spec), blobs in self._pending.items()
+                for one in blobs
+                if one.digest == digest
+            ]
+
+    def close(self) -> None:
+        """Let go of the catalogue."""
+        with self._lock:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A document of a binary at a source."""
+
+    source: VirtualSource
+    spec_id: int
+    binary: Binary
+    path: str
+
+
+class SourceManifests:
+    """Reads documents of binaries at their sources, and keeps them in a folder. Safe over threads and processes."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        open_source: Callable[[MirrorUrl], ByteSource],
+        notes: BlobNotes,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._folder = folder
+        self._open_source = open_source
+        self._notes = notes
+        self._now = now
+        self._locks = [Lock() for _ in range(_STRIPES)]
+        self._failures: dict[SourceName, FailedSource] = {}
+
+    def read(self, wanted: Wanted) -> bytes | None:
+        """Return a document; None where the source has none. A kept one stands in for a source that is not available.
+
+        Raises ``MirrorUnavailable`` and ``MalformedDocument``.
+        """
+        file = self._file(wanted)
+        # Of many clients that want the same, one asks.
+        with self._locks[hash(file) % _STRIPES]:
+            kept, age = _kept(file)
+            if kept is not None and age < _FRESH:
+                return kept
+            try:
+                content = self._fetched(wanted)
+            except CachescopeError as error:
+                self._failed(wanted.source, error)
+                if kept is not None:
+                    return kept
+                raise
+            if content is None:
+                self._failed(wanted.source, _gone(wanted))
+                return None
+            self._failures.pop(wanted.source.name, None)
+            if self._notes.note(wanted.source.id, wanted.spec_id, _named_blobs(wanted, content)):
+                # Only what the catalogue knows the blobs of: another process reads the document here, too.
+                self._keep(file, content)
+            return content
+
+    def failures(self) -> Sequence[FailedSource]:
+        """Return which sources failed last and have not given a document since."""
+        return list(self._failures.values())
+
+    def failed(self, source: VirtualSource, error: CachescopeError) -> None:
+        """Note that a source did not give something else that it should have."""
+        self._failed(source, error)
+
+    def _fetched(self, wanted: Wanted) -> bytes | None:
+        source = self._open_source(wanted.source.url)
+        outcome = source.read(wanted.path)
+        if not isinstance(outcome, Fetched):
+            return None
+        with outcome.body as body:
+            content = bytes(body.data[: _LARGEST + 1])
+        if len(content) > _LARGEST:
+            raise UserInputError("the document is too large to be one of a binary", where=wanted.path)
+        _named_blobs(wanted, content)  # before anything of it is kept
+        return content
+
+    def _file(self, wanted: Wanted) -> Path:
+        """Return where a document is kept: a digest of its address, so that no name can lead anywhere else."""
+        text = f"{wanted.source.url.text}\n{wanted.source.layout}\n{wanted.path}"
+        name = hashlib.sha256(text.encode()).hexdigest()
+        return self._folder / name[:2] / name
+
+    def _keep(self, file: Path, content: bytes) -> None:
+        try:
+            if not write_atomically(file, content):
+                file.touch()
+        except (UserInputError, OSError) as error:
+            _LOG.warning("a manifest is served and not kept: %s", error)
+
+    def _failed(self, source: VirtualSource, error: CachescopeError) -> None:
+        self._failures[source.name] = FailedSource(source.name, self._now(), error.message)
+        _LOG.warning("%s did not give what it lists: %s", source.name, error)
+
+
+def _gone(wanted: Wanted) -> CachescopeError:
+    return CachescopeError("the document is no longer there", where=f"{wanted.source.url}/{wanted.path}")
+
+
+def _kept(file: Path) -> tuple[bytes | None, float]:
+    with suppress(OSError):
+        age = time.time() - file.stat().st_mtime
+        return file.read_bytes(), age
+    return None, 0.0
+
+
+def _named_blobs(wanted: Wanted, content: bytes) -> Sequence[NamedBlob]:
+    """Return the blobs that a document names. Raises ``MalformedDocument``."""
+    if wanted.source.layout is Layout.V2:
+        stated = decode_spec_document(content, expected=wanted.binary.hash)
+        return [NamedBlob(stated.digest, None, is_archive=True)]
+    manifest = decode_manifest(content, kind="spec manifest")
+    archive = archive_blob(manifest)
+    return [NamedBlob(one.digest, one.size, one is archive) for one in manifest.blobs]

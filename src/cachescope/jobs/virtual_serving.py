@@ -1,0 +1,282 @@
+"""Serves virtual mirrors: what stands at each path that Spack asks for, and nothing else.
+
+An answer needs nothing of the request but a hash, a digest or a fingerprint, each of strict form. What is asked of a
+source is made of what the catalogue knows; only sources of the mirror are asked.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import NoReturn, assert_never
+
+from cachescope.catalogue.engine import Catalogue
+from cachescope.catalogue.registry import find_mirror, source_statuses
+from cachescope.catalogue.virtual_definitions import defined_mirror, defined_mirrors
+from cachescope.catalogue.virtual_facts import binary_by_hash
+from cachescope.formats.index_writing import INDEX_MEDIA_TYPE, LAYOUT_DOCUMENT, manifest_text, stored_blob
+from cachescope.formats.layouts import archive_path, spec_document_paths, spec_manifest_path
+from cachescope.formats.mirror_requests import BlobAsked, Fixed, KeyAsked, SpecAsked, read_mirror_path
+from cachescope.formats.spec_json import decode_spec_document
+from cachescope.jobs.virtual_blobs import Part, VirtualBlobs
+from cachescope.jobs.virtual_files import IndexFacts, WrittenMirror, read_written
+from cachescope.jobs.virtual_keys import Keyring, SourceKeys
+from cachescope.jobs.virtual_manifests import SourceManifests, Wanted
+from cachescope.jobs.virtual_writing import Current, VirtualWriter
+from cachescope.model.archive import Binary
+from cachescope.model.errors import NotInCatalogue, UserInputError
+from cachescope.model.identity import Digest, SourceName, parse_mirror_name
+from cachescope.model.mirror import Layout
+from cachescope.model.virtual import (
+    FailedSource,
+    VirtualMirror,
+    VirtualReport,
+    VirtualSource,
+    parse_virtual_name,
+)
+from cachescope.model.virtual_answers import Document, MirrorAnswer, StoredDocument
+
+__all__ = ["VirtualServing", "report_of"]
+
+_JSON = "application/json"
+_BYTES = "application/octet-stream"
+_TEXT = "text/plain"
+_KEYS = "application/pgp-keys"
+
+
+class VirtualServing:
+    """Fulfils ``model.virtual_answers.VirtualMirrors``."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        *,
+        writer: VirtualWriter,
+        manifests: SourceManifests,
+        keys: SourceKeys,
+        blobs: VirtualBlobs,
+        of_settings: Mapping[str, VirtualMirror],
+        blob_failures: Callable[[], Sequence[FailedSource]],
+    ) -> None:
+        """``of_settings`` are defined in the settings file: they come before those of the catalogue."""
+        self._catalogue = catalogue
+        self._writer = writer
+        self._manifests = manifests
+        self._keys = keys
+        self._blobs = blobs
+        self._of_settings = of_settings
+        self._blob_failures = blob_failures
+
+    def mirrors(self) -> Sequence[VirtualMirror]:
+        """All that are defined."""
+        with self._catalogue.reading() as connection:
+            defined = {one.name: one for one in defined_mirrors(connection)}
+        return [one for _, one in sorted({**defined, **self._of_settings}.items())]
+
+    def found(self, path: str) -> tuple[VirtualMirror, str]:
+        """The mirror that a path is in."""
+        name, _, rest = path.partition("/")
+        try:
+            defined = self._defined(parse_virtual_name(name))
+            if defined is not None:
+                return defined, rest
+            stack, _, rest = rest.partition("/")
+            mirror = parse_mirror_name(f"{name}/{stack}")
+        except UserInputError as error:
+            raise _no_mirror() from error
+        with self._catalogue.reading() as connection:
+            if find_mirror(connection, mirror) is None:
+                raise _no_mirror()
+        return VirtualMirror(name=str(mirror), sources=(SourceName(mirror),)), rest
+
+    def report(self, mirror: VirtualMirror) -> VirtualReport:
+        """What is in a mirror."""
+        current = self._writer.current(mirror)
+        failures: dict[SourceName, FailedSource] = {}
+        for one in (*self._manifests.failures(), *self._blob_failures()):
+            if one.name not in failures or failures[one.name].at < one.at:
+                failures[one.name] = one
+        named = [failures[one.name] for one in current.sources if one.name in failures]
+        with self._catalogue.reading() as connection:
+            known = {(one.name, one.layout, one.view): one for one in source_statuses(connection)}
+        keys = [(one.name.mirror, one.layout, one.name.view) for one in current.sources]
+        return replace(
+            report_of(current),
+            failures=tuple(dict.fromkeys(named)),
+            statuses=tuple(known[key] for key in keys if key in known),
+        )
+
+    def answer(self, mirror: VirtualMirror, path: str, *, part: Part | None) -> MirrorAnswer:
+        """What stands at a path."""
+        asked = read_mirror_path(path)
+        if asked is None:
+            _nothing(mirror)
+        current = self._writer.current(mirror)
+        match asked:
+            case Fixed():
+                return self._fixed(current, asked)
+            case SpecAsked():
+                return self._spec(current, asked, part)
+            case KeyAsked():
+                return self._key(current, asked)
+            case BlobAsked():
+                return self._blob(current, asked.digest, part)
+            case _:
+                assert_never(asked)
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    def _defined(self, name: str) -> VirtualMirror | None:
+        if name in self._of_settings:
+            return self._of_settings[name]
+        with self._catalogue.reading() as connection:
+            return defined_mirror(connection, name)
+
+    def _fixed(self, current: Current, asked: Fixed) -> MirrorAnswer:
+        layout = Layout.V3 if asked.value.startswith("v3/") else Layout.V2
+        index = current.written.index(layout)
+        if index is None:
+            _nothing(current.mirror)
+        match asked:
+            case Fixed.LAYOUT:
+                return Document(content=LAYOUT_DOCUMENT, media_type=_JSON)
+            case Fixed.INDEX_MANIFEST:
+                return Document(content=_index_manifest(index), media_type=_JSON)
+            case Fixed.V2_INDEX:
+                return _index_file(current.written, index, lasting=False)
+            case Fixed.V2_INDEX_HASH:
+                return Document(content=index.sha256.encode(), media_type=_TEXT)
+            case Fixed.KEY_INDEX_MANIFEST | Fixed.V2_KEY_INDEX:
+                keys = self._keyring(current)
+                if not keys.keys:
+                    _nothing(current.mirror)
+                content = keys.index_manifest if layout is Layout.V3 else keys.index
+                return Document(content=content, media_type=_JSON)
+            case _:
+                assert_never(asked)
+
+    def _spec(self, current: Current, asked: SpecAsked, part: Part | None) -> MirrorAnswer:
+        spec_id, binary, source = self._given(current, asked)
+        wanted = Wanted(source, spec_id, binary, asked.path)
+        if asked.is_archive:
+            return self._archive(current, wanted, part)
+        content = self._manifests.read(wanted)
+        if content is None:
+            raise NotInCatalogue(
+                f"{source.name} lists /{asked.hash}, and has no such document",
+                where=current.mirror.name,
+                hint=f"cachescope sync {source.name}",
+            )
+        return Document(content=content, media_type=_JSON)
+
+    def _given(self, current: Current, asked: SpecAsked) -> tuple[int, Binary, VirtualSource]:
+        """Return what is asked for and the source that gives it; only by the path that the catalogue makes of it."""
+        key = current.written.source_of(asked.hash)
+        if key is None:
+            self._refuse(current, asked)
+        source = next(one for one in current.sources if one.id == key)
+        with self._catalogue.reading() as connection:
+            known = binary_by_hash(connection, asked.hash)
+        if known is None or source.layout is not asked.layout or asked.path not in _paths(asked, known[1]):
+            _nothing(current.mirror)
+        return *known, source
+
+    def _refuse(self, current: Current, asked: SpecAsked) -> NoReturn:
+        lacks = current.written.lacks(asked.hash)
+        if lacks is None:
+            _nothing(current.mirror)
+        with self._catalogue.reading() as connection:
+            known = binary_by_hash(connection, lacks)
+        what = f"{known[1].name}@{known[1].version} " if known is not None else ""
+        raise NotInCatalogue(
+            f"/{asked.hash} is left out: it needs {what}/{lacks} to run, which is not available here",
+            where=current.mirror.name,
+            hint=f"cachescope virtual show {current.mirror.name}",
+        )
+
+    def _archive(self, current: Current, wanted: Wanted, part: Part | None) -> MirrorAnswer:
+        """Give the archive of layout v2: its digest is what the spec document states."""
+        documents = (
+            self._manifests.read(replace(wanted, path=path)) for path in spec_document_paths(wanted.binary)
+        )
+        content = next((one for one in documents if one is not None), None)
+        if content is None:
+            _nothing(current.mirror)
+        digest = decode_spec_document(content, expected=wanted.binary.hash).digest
+        return self._blobs.delivered(self._blobs.archive_place(wanted, digest), part)
+
+    def _key(self, current: Current, asked: KeyAsked) -> MirrorAnswer:
+        if current.written.index(asked.layout) is None:
+            _nothing(current.mirror)
+        keys = self._keyring(current)
+        if asked.layout is Layout.V3:
+            content, media_type = keys.key_manifest(asked.fingerprint), _JSON
+        else:
+            content, media_type = keys.keys.get(asked.fingerprint), _KEYS
+        if content is None:
+            _nothing(current.mirror)
+        return Document(content=content, media_type=media_type)
+
+    def _keyring(self, current: Current) -> Keyring:
+        gives = current.written.facts.gives
+        return self._keys.of([one for one in current.sources if gives.get(str(one.id))])
+
+    def _blob(self, current: Current, digest: Digest, part: Part | None) -> MirrorAnswer:
+        for folder in (current.written.folder, *current.older):
+            written = read_written(folder)
+            index = written.index(Layout.V3) if written is not None else None
+            if written is not None and index is not None and index.digest == digest:
+                return _index_file(written, index, lasting=True)
+        places = self._blobs.places(current.sources, digest)
+        if places:
+            return self._blobs.delivered(places, part)
+        key = self._keyring(current).blob(digest)
+        if key is None:
+            _nothing(current.mirror)
+        return Document(content=key, media_type=_BYTES, lasting=True)
+
+
+def report_of(current: Current) -> VirtualReport:
+    """Return what is in a mirror, as it was written."""
+    facts = current.written.facts
+    return VirtualReport(
+        mirror=current.mirror,
+        sources=tuple(replace(one, gives=facts.gives.get(str(one.id), 0)) for one in current.sources),
+        present=facts.present,
+        mentioned=facts.mentioned,
+        packages=facts.packages,
+        bytes_known=facts.bytes_known,
+        sizes_known=facts.sizes_known,
+        left_out=facts.left_out,
+        lacking=tuple(facts.lacking),
+        absent=tuple(facts.absent),
+        index_bytes=tuple((one.layout, one.size) for one in facts.indexes),
+        written_at=facts.written_at,
+    )
+
+
+def _index_manifest(index: IndexFacts) -> bytes:
+    media_type = INDEX_MEDIA_TYPE.format(version=index.version)
+    return manifest_text(stored_blob(index.digest, index.size, media_type=media_type))
+
+
+def _index_file(written: WrittenMirror, index: IndexFacts, *, lasting: bool) -> StoredDocument:
+    return StoredDocument(
+        file=written.index_file(index.layout),
+        size=index.size,
+        digest=index.sha256,
+        media_type=_JSON if index.layout is Layout.V2 else _BYTES,
+        lasting=lasting,
+    )
+
+
+def _paths(asked: SpecAsked, binary: Binary) -> Sequence[str]:
+    if asked.layout is Layout.V3:
+        return [spec_manifest_path(binary)]
+    return [archive_path(binary)] if asked.is_archive else spec_document_paths(binary)
+
+
+def _no_mirror() -> NotInCatalogue:
+    return NotInCatalogue("there is no such mirror here", hint="cachescope virtual list, cachescope caches")
+
+
+def _nothing(mirror: VirtualMirror) -> NoReturn:
+    raise NotInCatalogue("the mirror has no such document", where=mirror.name)

@@ -1,0 +1,178 @@
+"""``/mirror/``: virtual mirrors as Spack reads them, and the page of each for people.
+
+What is refused is said in one line of plain text: a client asks for many documents that are not there.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, assert_never
+
+from litestar import HttpMethod, Request, Response
+from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
+
+from cachescope.model.errors import CachescopeError, NotInCatalogue
+from cachescope.model.virtual import VirtualMirror
+from cachescope.model.virtual_answers import (
+    Document,
+    MirrorAnswer,
+    SentOn,
+    StoredDocument,
+    Streamed,
+    VirtualMirrors,
+)
+from cachescope.present import urls
+from cachescope.present import virtual as present
+from cachescope.present.virtual_page import virtual_page
+from cachescope.web.lock_files import Site
+from cachescope.web.negotiation import Surface, entity_tag, is_current
+
+__all__ = ["VirtualMirrorPages"]
+
+_Request = Request[Any, Any, Any]
+_ROOT = "/mirror/"
+_METHODS = [HttpMethod.GET, HttpMethod.HEAD]
+_CHUNK = 256 * 1024
+_ASK_AGAIN = "no-cache"
+"""May be kept, and is asked for again with its entity tag each time."""
+
+_FOR_EVER = "public, max-age=31536000, immutable"
+_SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
+
+
+class VirtualMirrorPages:
+    """The handlers of all addresses of virtual mirrors."""
+
+    def __init__(self, mirrors: VirtualMirrors, site: Site) -> None:
+        self._mirrors = mirrors
+        self._site = site
+
+    def handlers(self) -> list[HTTPRouteHandler]:
+        """Return the rows: address, method, what answers."""
+        rows = [
+            ("/mirror/{path:path}", self._below),
+            (urls.api("/mirror/{path:path}"), self._facts),
+            (urls.api(urls.virtual_list()), self._list),
+        ]
+        return [
+            HTTPRouteHandler(path, http_method=_METHODS, sync_to_thread=True)(answer) for path, answer in rows
+        ]
+
+    def _below(self, request: _Request) -> Response[Any]:
+        path = request.scope["path"].removeprefix(_ROOT)
+        try:
+            mirror, rest = self._mirrors.found(path)
+            if rest:
+                return self._document(request, self._mirrors.answer(mirror, rest, part=_part(request)))
+        except CachescopeError as error:
+            if path.rstrip("/").count("/") == 0:
+                raise  # no document of a mirror, but a page
+            return _refused(request, error)
+        return self._page(request, mirror)
+
+    def _facts(self, request: _Request) -> Response[bytes]:
+        mirror, rest = self._mirrors.found(request.scope["path"].removeprefix(urls.api(_ROOT)))
+        if rest:
+            raise NotInCatalogue("there is no page at this address", where=request.scope["path"])
+        return self._page(request, mirror)
+
+    def _page(self, request: _Request, mirror: VirtualMirror) -> Response[bytes]:
+        report = self._mirrors.report(mirror)
+        origin = str(request.base_url).rstrip("/")
+        return self._site.page(request, virtual_page(report, origin=origin, now=self._site.now()))
+
+    def _list(self, request: _Request) -> Response[bytes]:
+        body = present.render_list_json(self._mirrors.mirrors())
+        return self._site.told(request, body, Surface.JSON, 0)
+
+    def _document(self, request: _Request, answer: MirrorAnswer) -> Response[Any]:
+        match answer:
+            case Document():
+                headers = _headers(entity_tag(answer.content), len(answer.content), lasting=answer.lasting)
+                return _whole(request, answer.content, headers, answer.media_type)
+            case StoredDocument():
+                headers = _headers(f'"{answer.digest}"', answer.size, lasting=answer.lasting)
+                if request.method == HttpMethod.HEAD or _has(request, headers):
+                    return _whole(request, b"", headers, answer.media_type)
+                return Stream(_pieces(answer), headers=headers, media_type=answer.media_type)
+            case SentOn():
+                headers = {**_SAFE, "Location": answer.address, "Cache-Control": "no-store"}
+                return Response(b"", status_code=HTTPStatus.FOUND, headers=headers)
+            case Streamed():
+                return _streamed(request, answer)
+            case _:
+                assert_never(answer)
+
+
+def _headers(tag: str, size: int | None, *, lasting: bool) -> dict[str, str]:
+    headers = {**_SAFE, "ETag": tag, "Cache-Control": _FOR_EVER if lasting else _ASK_AGAIN}
+    return headers if size is None else {**headers, "Content-Length": str(size)}
+
+
+def _has(request: _Request, headers: Mapping[str, str]) -> bool:
+    return is_current(request.headers.get("if-none-match", ""), headers["ETag"])
+
+
+def _whole(request: _Request, content: bytes, headers: Mapping[str, str], media_type: str) -> Response[bytes]:
+    if _has(request, headers):
+        kept = {name: value for name, value in headers.items() if name != "Content-Length"}
+        return Response(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=kept)
+    body = b"" if request.method == HttpMethod.HEAD else content
+    return Response(body, headers=dict(headers), media_type=media_type)
+
+
+def _pieces(answer: StoredDocument) -> Iterator[bytes]:
+    with answer.file.open("rb") as file:
+        while piece := file.read(_CHUNK):
+            yield piece
+
+
+def _part(request: _Request) -> tuple[int, int | None] | None:
+    """Read a range of bytes; several at once, or one from the end, are not given: the whole is an answer, too."""
+    found = _RANGE.fullmatch(request.headers.get("range", "").strip())
+    if found is None or "if-range" in request.headers:
+        return None
+    start, last = int(found[1]), int(found[2]) if found[2] else None
+    return None if last is not None and last < start else (start, last + 1 if last is not None else None)
+
+
+def _streamed(request: _Request, answer: Streamed) -> Response[Any]:
+    blob = answer.blob
+    headers = _headers(f'"{answer.digest}"', blob.size, lasting=True)
+    headers["Accept-Ranges"] = "bytes"
+    status = HTTPStatus.OK
+    if answer.partial and blob.total is not None and blob.size is not None:
+        if not blob.size:
+            blob.close()
+            refused = {**_SAFE, "Content-Range": f"bytes */{blob.total}", "Cache-Control": "no-store"}
+            return Response(b"", status_code=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=refused)
+        status = HTTPStatus.PARTIAL_CONTENT
+        last = answer.start + blob.size - 1
+        headers["Content-Range"] = f"bytes {answer.start}-{last}/{blob.total}"
+    media_type = "application/octet-stream"
+    if request.method == HttpMethod.HEAD or _has(request, headers):
+        blob.close()
+        if status == HTTPStatus.PARTIAL_CONTENT:
+            return Response(b"", status_code=status, headers=headers, media_type=media_type)
+        return _whole(request, b"", headers, media_type)
+    return Stream(_given(answer), status_code=status, headers=headers, media_type=media_type)
+
+
+def _given(answer: Streamed) -> Iterator[bytes]:
+    """Give the bytes, and let go of the source however it ends: the client may hang up."""
+    try:
+        yield from answer.blob.chunks
+    finally:
+        answer.blob.close()
+
+
+def _refused(request: _Request, error: CachescopeError) -> Response[bytes]:
+    hint = f" ({error.hint})" if error.hint else ""
+    text = f"{error}{hint}\n".encode("utf-8", "replace")
+    headers = {**_SAFE, "Cache-Control": "no-store", "Content-Length": str(len(text))}
+    body = b"" if request.method == HttpMethod.HEAD else text
+    return Response(
+        body, status_code=error.http_status, headers=headers, media_type="text/plain"
+    )
