@@ -24,14 +24,16 @@ if TYPE_CHECKING:
     from cachescope.catalogue.reader import Reader
     from cachescope.jobs.fetching import RefreshOptions
     from cachescope.jobs.freshness import FreshnessCheck
-    from cachescope.jobs.progress import SizesProgress, SyncProgress
+    from cachescope.jobs.progress import PullProgress, SizesProgress, SyncProgress
     from cachescope.jobs.published_pages import PageReader
+    from cachescope.jobs.pull import Puller, PullOptions
     from cachescope.jobs.refresh import Refresher
     from cachescope.jobs.side_by_side import SideBySide
     from cachescope.jobs.sizes import SizeReader
     from cachescope.jobs.virtual_serving import VirtualServing
     from cachescope.jobs.virtual_writing import VirtualWriter
     from cachescope.model.virtual import VirtualMirror
+    from cachescope.transport.gpgv import TrustedKeys
     from cachescope.transport.http_client import HttpClient
     from cachescope.transport.options import TransportOptions
     from cachescope.transport.source import ByteSource
@@ -43,6 +45,7 @@ __all__ = [
     "freshness",
     "now",
     "parse_url",
+    "pulling",
     "reading",
     "settings",
     "virtual_mirrors",
@@ -183,6 +186,21 @@ def writing(chosen: Settings) -> Iterator[Writing]:
         _sources(chosen) as open_source,
     ):
         yield Writing(catalogue, open_source, chosen)
+
+
+@contextmanager
+def pulling(
+    chosen: Settings,
+    catalogue: "Catalogue",
+    keys: "TrustedKeys | None",
+    options: "PullOptions",
+    progress: "PullProgress",
+) -> "Iterator[Puller]":
+    """Give the job that copies binaries to disk, with its connections."""
+    from cachescope.jobs.pull import Puller
+
+    with _sources(chosen) as open_source:
+        yield Puller(catalogue, open_source=open_source, keys=keys, options=options, progress=progress)
 
 
 @contextmanager

@@ -86,6 +86,9 @@ class Settings:
         unit="bytes",
         least=1,
     )
+    trusted_keys: str = _row(
+        "", "file of OpenPGP public keys that 'pull' verifies signatures by, armoured or not"
+    )
     max_upload_specs: int = _row(20_000, "most specs that 'serve' answers about at once", least=1)
     virtual_folder: str = _row(
         "",

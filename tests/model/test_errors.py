@@ -19,6 +19,7 @@ from cachescope.model.errors import (
     NotInCatalogue,
     QuerySyntaxError,
     UnsupportedVersion,
+    UntrustedSignature,
     UserInputError,
 )
 
@@ -32,6 +33,7 @@ TABLE: dict[type[CachescopeError], tuple[str, int, int]] = {
     AccessDenied: ("access_denied", 4, 502),
     MalformedDocument: ("malformed_document", 5, 502),
     UnsupportedVersion: ("unsupported_version", 5, 502),
+    UntrustedSignature: ("untrusted_signature", 5, 502),
     MalformedUpload: ("malformed_upload", 5, 400),
     MalformedRecord: ("malformed_record", 5, 502),
     CatalogueUnusable: ("catalogue_unusable", 6, 500),

@@ -32,6 +32,7 @@ _COMMANDS = {
     "diff": "diffing",
     "coverage": "covering",
     "why": "covering",
+    "pull": "pulling",
     "page": "exporting",
     "export": "exporting",
     "virtual": "virtual_mirrors",

@@ -18,7 +18,7 @@ from cachescope.model.errors import MalformedDocument, UnsupportedVersion, UserI
 from cachescope.model.identity import parse_digest
 from cachescope.model.manifest import BlobRef, Manifest
 
-__all__ = ["NEWEST_INDEX_VERSION", "archive_blob", "decode_manifest", "index_blob"]
+__all__ = ["NEWEST_INDEX_VERSION", "archive_blob", "decode_manifest", "index_blob", "spec_blob"]
 
 NEWEST_INDEX_VERSION = 8
 """Of Spack 1.2; an index that says more is refused by name."""
@@ -29,6 +29,7 @@ _LARGEST = 2**63 - 1
 
 _INDEX_MEDIA_TYPE = re.compile(r"application/vnd\.spack\.db\.v(\d{1,9})\+json")
 _ARCHIVE_MEDIA_TYPE = re.compile(r"application/vnd\.spack\.install\.v\d{1,9}\.tar\+\w{1,20}")
+_SPEC_MEDIA_TYPE = re.compile(r"application/vnd\.spack\.spec\.v\d{1,9}\+json")
 
 
 class _BlobWire(msgspec.Struct, rename="camel"):
@@ -111,3 +112,11 @@ def archive_blob(manifest: Manifest) -> BlobRef:
     raise MalformedDocument(
         "the spec manifest names no archive", hint="'spack buildcache push' writes it anew"
     )
+
+
+def spec_blob(manifest: Manifest) -> BlobRef:
+    """Choose the document of the spec itself: the first that is one, of whatever version. Raises ``MalformedDocument``."""
+    for blob in manifest.blobs:
+        if _SPEC_MEDIA_TYPE.fullmatch(blob.media_type):
+            return blob
+    raise MalformedDocument("the spec manifest names no spec", hint="'spack buildcache push' writes it anew")

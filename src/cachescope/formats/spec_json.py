@@ -18,7 +18,7 @@ from cachescope.formats.signature import unwrap
 from cachescope.model.errors import MalformedDocument, UserInputError
 from cachescope.model.identity import DagHash, Digest, parse_digest
 
-__all__ = ["SpecDocument", "decode_spec_document"]
+__all__ = ["SpecDocument", "check_spec_document", "decode_spec_document"]
 
 _KIND = "spec document"
 
@@ -59,12 +59,7 @@ def decode_spec_document(document: memoryview | bytes, *, expected: DagHash) -> 
     text, signed = unwrap(bytes(document))
     with decoding(_KIND, text):
         wire = msgspec.json.decode(text, type=_DocumentWire)
-    found = wire.spec.nodes[0].hash if wire.spec.nodes else ""
-    if found != expected:
-        raise MalformedDocument(
-            f"the {_KIND} is about another spec than its name says",
-            hint="do not use this binary before the maintainer of the mirror has looked at it",
-        )
+    _check_root(wire, expected)
     checksum = wire.binary_cache_checksum
     if checksum is None:
         raise MalformedDocument(
@@ -75,3 +70,22 @@ def decode_spec_document(document: memoryview | bytes, *, expected: DagHash) -> 
     except UserInputError as error:
         raise MalformedDocument(f"the {_KIND} states a checksum that is none: {error.message}") from error
     return SpecDocument(digest, signed)
+
+
+def check_spec_document(document: bytes, *, expected: DagHash) -> None:
+    """Check that a spec document, as a blob of layout v3 holds it unpacked, is about this spec: no manifest says so.
+
+    Raises ``MalformedDocument``.
+    """
+    with decoding(_KIND, document):
+        wire = msgspec.json.decode(document, type=_DocumentWire)
+    _check_root(wire, expected)
+
+
+def _check_root(wire: _DocumentWire, expected: DagHash) -> None:
+    found = wire.spec.nodes[0].hash if wire.spec.nodes else ""
+    if found != expected:
+        raise MalformedDocument(
+            f"the {_KIND} is about another spec than its name says",
+            hint="do not use this binary before the maintainer of the mirror has looked at it",
+        )

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from cachescope.model.results import SourceOutcome
 
-__all__ = ["NoProgress", "SizesProgress", "SyncProgress"]
+__all__ = ["NoProgress", "PullProgress", "SizesProgress", "SyncProgress"]
 
 
 class SyncProgress(Protocol):
@@ -31,6 +31,18 @@ class SizesProgress(Protocol):
         ...
 
 
+class PullProgress(Protocol):
+    """Told by ``pull``; ``copied`` in the threads that copy."""
+
+    def described(self, done: int, total: int) -> None:
+        """Binaries whose documents were read, of how many."""
+        ...
+
+    def copied(self, done: int, total: int) -> None:
+        """Bytes of blobs that are on disk, of how many."""
+        ...
+
+
 class NoProgress:
     """Says nothing."""
 
@@ -44,4 +56,10 @@ class NoProgress:
         """Ignore it."""
 
     def sized(self, name: str, done: int, total: int) -> None:
+        """Ignore it."""
+
+    def described(self, done: int, total: int) -> None:
+        """Ignore it."""
+
+    def copied(self, done: int, total: int) -> None:
         """Ignore it."""

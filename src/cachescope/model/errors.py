@@ -19,6 +19,7 @@ __all__ = [
     "NotInCatalogue",
     "QuerySyntaxError",
     "UnsupportedVersion",
+    "UntrustedSignature",
     "UserInputError",
 ]
 
@@ -123,6 +124,12 @@ class UnsupportedVersion(MalformedDocument):
     """A document of a version that is newer than what this cachescope reads."""
 
     code = "unsupported_version"
+
+
+class UntrustedSignature(MalformedDocument):
+    """A document without a signature, or with one that none of the trusted keys made."""
+
+    code = "untrusted_signature"
 
 
 class MalformedUpload(MalformedDocument):

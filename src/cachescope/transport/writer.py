@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cachescope.model.errors import UserInputError
 
-__all__ = ["write_atomically"]
+__all__ = ["unwritable", "write_atomically"]
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -28,7 +28,7 @@ def write_atomically(path: Path, data: bytes) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, data)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     return True
 
 
@@ -58,7 +58,8 @@ def _replace(path: Path, data: bytes) -> None:
         raise
 
 
-def _unwritable(path: Path, error: OSError) -> UserInputError:
+def unwritable(path: Path, error: OSError) -> UserInputError:
+    """Say why a place of this machine's disk cannot be written."""
     if error.errno in _FULL:
         message, hint = "there is no room to write the file", "free space or quota, or choose another folder"
     elif error.errno in _DENIED:
