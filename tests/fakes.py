@@ -41,6 +41,7 @@ from cachescope.model.results import (
     LookAlikes,
     NoMatch,
     PackageList,
+    PackagePosition,
     PackageReport,
     PackageSummary,
     Place,
@@ -180,6 +181,7 @@ class FakeCatalogue:
         limit: int = 0,
         offset: int = 0,
         sort: str = "name",
+        after: PackagePosition | None = None,
     ) -> PackageList:
         del sort
         self._check(ref, stack)
@@ -189,11 +191,13 @@ class FakeCatalogue:
         ]
         chosen = [one for one in [*found, *self.only_packages] if one.name.startswith(prefix)]
         chosen.sort(key=lambda one: one.name)
+        total = len(chosen)
+        chosen = [one for one in chosen if after is None or one.name > after.name]
         return PackageList(
             ref=ref,
             stack=stack,
             prefix=prefix,
-            total=len(chosen),
+            total=total,
             packages=tuple(chosen[offset : offset + limit if limit else None]),
             offset=offset,
         )
@@ -209,6 +213,7 @@ class FakeCatalogue:
         sort: str = "name",
         host: Host | None = None,
         only_runnable: bool = False,
+        after: DagHash | None = None,
     ) -> SearchResult:
         del sort, host, only_runnable
         self._check(ref, stack)
@@ -227,11 +232,14 @@ class FakeCatalogue:
             )
         ]
         near = sorted({one.spec.name for one in self.reports if one.spec.name[:2] == query[:2]})
+        total = len(found)
+        if after is not None:
+            found = found[[one.hash for one in found].index(after) + 1 :]
         return SearchResult(
             query=query,
-            total=len(found),
+            total=total,
             specs=tuple(found[:limit] if limit else found),
-            no_match=None if found else NoMatch(suggestions=tuple(near)),
+            no_match=None if total else NoMatch(suggestions=tuple(near)),
         )
 
     def compare(self, first: str, second: str) -> Comparison:

@@ -145,8 +145,8 @@ def test_ambiguous_beginning_lists_the_matches() -> None:
 @pytest.mark.parametrize(
     ("address", "status", "code"),
     [
-        ("/nowhere", 404, "bad_input"),
-        ("/api/v1/nowhere", 404, "bad_input"),
+        ("/nowhere", 404, "unknown_address"),
+        ("/api/v1/nowhere", 404, "unknown_address"),
         ("/package/unknown", 404, "not_in_catalogue"),
         ("/packages?ref=unknown", 404, "not_in_catalogue"),
         ("/packages?ref=develop&stack=unknown", 404, "not_in_catalogue"),

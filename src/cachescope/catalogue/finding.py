@@ -5,7 +5,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    case,
+    false,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+)
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.host_facts import libc_of
@@ -20,7 +33,7 @@ from cachescope.query.hosts import judge
 from cachescope.query.matching import matches
 from cachescope.query.spec_query import SpecQuery
 
-__all__ = ["SORTS", "Found", "find", "is_glob"]
+__all__ = ["SORTS", "Found", "Place", "find", "is_glob"]
 
 _GLOB = re.compile(r"[A-Za-z0-9_.*?-]*[*?][A-Za-z0-9_.*?-]*")
 
@@ -51,6 +64,47 @@ SORTS = {
 """Orders of a list: each ends in the hash, so that the same question has the same answer."""
 
 
+class Place(NamedTuple):
+    """Where a spec stands in the order by name; a spec never changes, so the place outlives what a list held then."""
+
+    name: str
+    version_key: bytes | None
+    os: str | None
+    target: str | None
+    hash: str
+
+    def beyond(self) -> ColumnElement[bool]:
+        """Return the condition that a spec stands behind this place."""
+        condition: ColumnElement[bool] = t.spec.c.hash > self.hash
+        for column, value in ((t.architecture.c.target, self.target), (t.architecture.c.os, self.os)):
+            # What is not known stands first.
+            further = column > value if value is not None else column.is_not(None)
+            condition = or_(further, and_(_is(column, value), condition))
+        version = t.version.c.key
+        older = (
+            or_(version < self.version_key, version.is_(None)) if self.version_key is not None else false()
+        )
+        condition = or_(older, and_(_is(version, self.version_key), condition))
+        return or_(t.name.c.text > self.name, and_(t.name.c.text == self.name, condition))
+
+    def group_reached(self) -> ColumnElement[int]:
+        """Return of a version of a package: 0 that it stands before the place, 1 around it, 2 behind it."""
+        version = t.version.c.key
+        older = (
+            or_(version < self.version_key, version.is_(None)) if self.version_key is not None else false()
+        )
+        named = t.name.c.text == self.name
+        return case(
+            (or_(t.name.c.text > self.name, and_(named, older)), 2),
+            (and_(named, _is(version, self.version_key)), 1),
+            else_=0,
+        )
+
+
+def _is(column: ColumnElement[Any], value: object) -> ColumnElement[bool]:
+    return column.is_(None) if value is None else column == value
+
+
 class _Group(NamedTuple):
     """The specs of one version of a package."""
 
@@ -58,6 +112,8 @@ class _Group(NamedTuple):
     version_id: int | None
     version_key: bytes | None
     specs: int
+    reached: int
+    """0 where all of them stand before the place from which the list goes on, 1 where some may, 2 where none does."""
 
 
 @dataclass(slots=True)
@@ -73,6 +129,9 @@ class Found:
     scope: Scope
     is_named: bool = False
     """Whether they are of one package."""
+
+    after: Place | None = None
+    """Where a list by name goes on; the total counts all."""
 
     _groups: Sequence[_Group] | None = field(default=None, init=False)
 
@@ -125,8 +184,9 @@ class Found:
             tables = counted.join(t.name, t.name.c.id == counted.c.name_id).outerjoin(
                 t.version, t.version.c.id == counted.c.version_id
             )
+            reached = self.after.group_reached() if self.after is not None else literal(2)
             rows = connection.execute(
-                select(counted.c.name_id, counted.c.version_id, t.version.c.key, counted.c.specs)
+                select(counted.c.name_id, counted.c.version_id, t.version.c.key, counted.c.specs, reached)
                 .select_from(tables)
                 .order_by(t.name.c.text, _NEWEST)
             )
@@ -135,7 +195,7 @@ class Found:
 
     def _rows(self, connection: Connection, *, limit: int, sort: str) -> Sequence[Row[Any]]:
         chosen = self.condition
-        if limit:
+        if limit or self.after is not None:
             # Sorting whole rows costs most of the time: the keys of the first are found before anything else is read.
             tables = (
                 t.spec.join(t.name, t.name.c.id == t.spec.c.name_id)
@@ -143,10 +203,12 @@ class Found:
                 .outerjoin(t.architecture, t.architecture.c.id == t.spec.c.architecture_id)
                 .outerjoin(t.compiler, t.compiler.c.id == t.spec.c.compiler_id)
             )
-            among = self._beginning(connection, limit) if sort == "name" else None
+            among = self._beginning(connection, limit) if limit and sort == "name" else None
             condition = self.condition if among is None else and_(among, self.among(among))
+            if self.after is not None:
+                condition = and_(condition, self.after.beyond())
             first = select(t.spec.c.id).select_from(tables).where(condition)
-            chosen = t.spec.c.id.in_(first.order_by(*SORTS[sort]).limit(limit))
+            chosen = t.spec.c.id.in_(first.order_by(*SORTS[sort]).limit(limit or None))
         statement = select_specs(current_presence(self.scope, chosen)).order_by(*SORTS[sort])
         return connection.execute(statement).all()
 
@@ -156,9 +218,13 @@ class Found:
         counted, last = 0, None
         for group in self._counted(connection):
             # Versions that are spelt differently may be equal, and then stand among each other.
+            if not group.reached:
+                continue
             if counted >= limit and (group.name_id, group.version_key) != last:
                 break
-            counted, last = counted + group.specs, (group.name_id, group.version_key)
+            # Of what stands around the place, none may be left.
+            counted += group.specs if group.reached > 1 else 0
+            last = (group.name_id, group.version_key)
             names.add(group.name_id)
             versions.add(group.version_id)
         within = t.spec.c.name_id.in_(names)

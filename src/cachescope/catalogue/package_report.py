@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Integer, Row, case, func, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Integer, Row, and_, case, func, or_, select
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.finding import find
@@ -22,8 +22,10 @@ from cachescope.model.facets import BuiltCell, Facet, FacetValue, HistoryPoint
 from cachescope.model.identity import MirrorName, PackageName, Ref, Stack
 from cachescope.model.record import Presence
 from cachescope.model.results import (
+    PACKAGE_SORTS,
     Counts,
     PackageList,
+    PackagePosition,
     PackageReport,
     PackageSummary,
     RefStacks,
@@ -31,6 +33,7 @@ from cachescope.model.results import (
 from cachescope.query.choosing import compiler_edges, without_compilers
 from cachescope.query.grammar import parse_query
 from cachescope.query.spec_query import NodeQuery, SpecQuery
+from cachescope.query.versions import version_key
 
 __all__ = ["package_list", "package_report", "package_summary", "ref_stacks"]
 
@@ -257,10 +260,12 @@ def package_list(
     limit: int,
     offset: int,
     sort: str = "name",
+    after: PackagePosition | None = None,
 ) -> PackageList:
     """List packages of a mirror, a ref or the whole catalogue, from the summaries. At most 3 statements.
 
     ``sort`` is a column of the list, with ``-`` before it the largest first. Raises ``UserInputError`` for another one.
+    ``after`` leaves out what stands up to a place, which need not be taken any more; the total counts all.
 
     A stack of all refs together has no summary: its packages are counted when they are asked for.
     """
@@ -281,6 +286,8 @@ def package_list(
         t.version, t.version.c.id == summary.c.newest_version_id
     )
     total = connection.execute(select(func.count()).select_from(tables).where(*conditions)).scalar_one()
+    if after is not None:
+        conditions.append(_beyond(summary, sort, after))
     statement = (
         select(summary, t.name.c.text.label("name"), t.version.c.text.label("newest"))
         .select_from(tables)
@@ -294,18 +301,36 @@ def package_list(
     return PackageList(ref=ref, stack=stack, prefix=prefix, total=total, packages=packages, offset=offset)
 
 
-PACKAGE_SORTS = ("name", "newest", "versions", "compilers", "systems", "targets", "unstated", "present")
-
-
 def _order(summary: FromClause, sort: str) -> list[ColumnElement[Any]]:
     column = sort.removeprefix("-")
     if column not in PACKAGE_SORTS:
         raise UserInputError(
             f"{sort!r} is no order of packages", hint=f"known are {', '.join(PACKAGE_SORTS)}"
         )
-    by = {"name": t.name.c.text, "newest": t.version.c.key}.get(column)
-    ordered: ColumnElement[Any] = summary.c[column] if by is None else by
+    ordered = _column(summary, column)
     return [ordered.desc() if sort.startswith("-") else ordered.asc()]
+
+
+def _column(summary: FromClause, column: str) -> ColumnElement[Any]:
+    if column == "name":
+        return t.name.c.text
+    if column == "newest":
+        # Databases disagree where a null stands: what has no version is below all that have one.
+        return func.coalesce(t.version.c.key, b"")
+    return summary.c[column]
+
+
+def _beyond(summary: FromClause, sort: str, after: PackagePosition) -> ColumnElement[bool]:
+    """Return the condition that a package stands behind a place of the order."""
+    column = sort.removeprefix("-")
+    ordered = _column(summary, column)
+    value: Any = after.name
+    if column == "newest":
+        value = version_key(after.value) if after.value else b""
+    elif column != "name":
+        value = int(after.value)
+    further = ordered < value if sort.startswith("-") else ordered > value
+    return further if column == "name" else or_(further, and_(ordered == value, t.name.c.text > after.name))
 
 
 def package_summary(row: Row[Any]) -> PackageSummary:

@@ -17,10 +17,11 @@ from cachescope.catalogue.search import resolve_hash, search
 from cachescope.catalogue.spec_report import spec_report
 from cachescope.model.comparison import Comparison
 from cachescope.model.hosts import Host
-from cachescope.model.identity import MirrorName, PackageName, Ref, Stack
+from cachescope.model.identity import DagHash, MirrorName, PackageName, Ref, Stack
 from cachescope.model.mirrors import MirrorReport, SnapshotChange
 from cachescope.model.results import (
     PackageList,
+    PackagePosition,
     PackageReport,
     RefStacks,
     SearchResult,
@@ -63,11 +64,19 @@ class Reader:
         limit: int = 0,
         offset: int = 0,
         sort: str = "name",
+        after: PackagePosition | None = None,
     ) -> PackageList:
         """Packages, by name or another column."""
         with self._catalogue.reading() as connection:
             return package_list(
-                connection, ref=ref, stack=stack, prefix=prefix, limit=limit, offset=offset, sort=sort
+                connection,
+                ref=ref,
+                stack=stack,
+                prefix=prefix,
+                limit=limit,
+                offset=offset,
+                sort=sort,
+                after=after,
             )
 
     def search(
@@ -81,6 +90,7 @@ class Reader:
         sort: str = "name",
         host: Host | None = None,
         only_runnable: bool = False,
+        after: DagHash | None = None,
     ) -> SearchResult:
         """Specs that match a query."""
         with self._catalogue.reading() as connection:
@@ -93,6 +103,7 @@ class Reader:
                 sort=sort,
                 host=host,
                 only_runnable=only_runnable,
+                after=after,
             )
 
     def compare(self, first: str, second: str) -> Comparison:

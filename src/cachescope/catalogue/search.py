@@ -5,14 +5,14 @@ import re
 from sqlalchemy import Connection, func, select
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.finding import SORTS, find, is_glob
+from cachescope.catalogue.finding import SORTS, Place, find, is_glob
 from cachescope.catalogue.lowering import hash_starts_with
 from cachescope.catalogue.no_match import explain_no_match
 from cachescope.catalogue.scope import Scope
 from cachescope.catalogue.universe_reader import read_universe
 from cachescope.model.errors import AmbiguousHash, NotInCatalogue, UserInputError
 from cachescope.model.hosts import Host
-from cachescope.model.identity import parse_hash_prefix
+from cachescope.model.identity import DagHash, parse_hash_prefix
 from cachescope.model.results import NoMatch, SearchResult, SpecSummary
 from cachescope.query.grammar import parse_query
 from cachescope.query.matching import warnings
@@ -35,10 +35,11 @@ def search(
     sort: str = "name",
     host: Host | None = None,
     only_runnable: bool = False,
+    after: DagHash | None = None,
 ) -> SearchResult:
     """Find specs. At most 12 statements, 1 more for 500 rows, and those of ``no_match`` where nothing is found.
 
-    With ``host`` each spec gets a verdict. Raises ``QuerySyntaxError``, and ``UserInputError`` for an unknown order.
+    With ``host`` each spec gets a verdict. ``after`` continues a list by name behind a spec: 1 statement more. Raises ``QuerySyntaxError``, and ``UserInputError`` for an unknown order.
     """
     asked = query.strip()
     if sort not in SORTS:
@@ -49,6 +50,10 @@ def search(
         parsed = meant
         notes.append(f"there is no package {asked}; taken for the hash /{asked}")
     found = find(connection, parsed if parsed is not None else asked, scope, mentioned=mentioned)
+    if after is not None:
+        if sort != "name":
+            raise UserInputError("only a list by name can be continued", hint="leave the order out")
+        found.after = _place(connection, after)
     total = matching = found.total(connection)
     specs: list[SpecSummary] = []
     if total and host is not None:
@@ -71,6 +76,23 @@ def search(
         warnings=(*notes, *_warnings(connection, parsed)),
         no_match=no_match,
     )
+
+
+def _place(connection: Connection, after: DagHash) -> Place:
+    """Return where a spec stands in the order by name. Raises ``UserInputError`` for one that is known no longer."""
+    tables = (
+        t.spec.join(t.name, t.name.c.id == t.spec.c.name_id)
+        .outerjoin(t.version, t.version.c.id == t.spec.c.version_id)
+        .outerjoin(t.architecture, t.architecture.c.id == t.spec.c.architecture_id)
+    )
+    row = connection.execute(
+        select(t.name.c.text, t.version.c.key, t.architecture.c.os, t.architecture.c.target, t.spec.c.hash)
+        .select_from(tables)
+        .where(t.spec.c.hash == after)
+    ).one_or_none()
+    if row is None:
+        raise UserInputError("the list can be continued no longer", hint="begin anew, without cursor")
+    return Place(*row)
 
 
 def _warnings(connection: Connection, query: SpecQuery | None) -> tuple[str, ...]:

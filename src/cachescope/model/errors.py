@@ -15,9 +15,13 @@ __all__ = [
     "MalformedDocument",
     "MalformedRecord",
     "MalformedUpload",
+    "MethodNotAllowed",
     "MirrorUnavailable",
     "NotInCatalogue",
     "QuerySyntaxError",
+    "ServerBusy",
+    "TooLarge",
+    "UnknownAddress",
     "UnsupportedVersion",
     "UntrustedSignature",
     "UserInputError",
@@ -51,6 +55,34 @@ class UserInputError(CachescopeError):
     code = "bad_input"
     exit_code = 2
     http_status = 400
+
+
+class UnknownAddress(UserInputError):
+    """An address of the server at which there is nothing."""
+
+    code = "unknown_address"
+    http_status = 404
+
+
+class MethodNotAllowed(UserInputError):
+    """A method of HTTP that an address does not take."""
+
+    code = "method_not_allowed"
+    http_status = 405
+
+
+class TooLarge(UserInputError):
+    """More than the server takes at once."""
+
+    code = "too_large"
+    http_status = 413
+
+
+class ServerBusy(UserInputError):
+    """Nothing is wrong with the question: too many ask at the moment."""
+
+    code = "busy"
+    http_status = 503
 
 
 class QuerySyntaxError(UserInputError):

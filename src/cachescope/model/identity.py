@@ -12,6 +12,7 @@ from cachescope.model.errors import UserInputError
 
 __all__ = [
     "DAG_HASH_LENGTH",
+    "PATTERNS",
     "ROOT",
     "DagHash",
     "Digest",
@@ -51,6 +52,9 @@ _DAG_HASH = re.compile(r"[a-z2-7]{32}")
 _HASH_PREFIX = re.compile(r"[a-z2-7]{1,32}")
 _PACKAGE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,127}")
+PATTERNS = {"package": _PACKAGE_NAME.pattern, "label": _LABEL.pattern, "hash": _HASH_PREFIX.pattern}
+"""How names of packages, names of refs and stacks, and beginnings of hashes are spelt, as regular expressions."""
+
 _SHOWN = 80
 _RESERVED_LABEL = re.compile(r"v\d+|blobs|build_cache")
 _HEX = {

@@ -16,6 +16,7 @@ from cachescope.model.record import Presence, Verification
 from cachescope.model.spec import Architecture, Compiler, EdgeKind, VariantSet, compiler_text, variant_text
 
 __all__ = [
+    "PACKAGE_SORTS",
     "Attempt",
     "AttemptOutcome",
     "Counts",
@@ -25,6 +26,7 @@ __all__ = [
     "LookAlikes",
     "NoMatch",
     "PackageList",
+    "PackagePosition",
     "PackageReport",
     "PackageSummary",
     "Place",
@@ -266,6 +268,19 @@ class PackageSummary:
     systems: int
     targets: int
     newest_version: str
+
+
+PACKAGE_SORTS = ("name", "newest", "versions", "compilers", "systems", "targets", "unstated", "present")
+"""Columns that a list of packages can be ordered by."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackagePosition:
+    """A place in a list of packages: after this one, whether it is still there or not."""
+
+    name: PackageName
+    value: str
+    """Of the column of the order, as text: a number, or the newest version; empty for the order by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,11 @@ from typing import Protocol
 
 from cachescope.model.comparison import Comparison
 from cachescope.model.hosts import Host
-from cachescope.model.identity import MirrorName, PackageName, Ref, Stack
+from cachescope.model.identity import DagHash, MirrorName, PackageName, Ref, Stack
 from cachescope.model.mirrors import MirrorReport, SnapshotChange
 from cachescope.model.results import (
     PackageList,
+    PackagePosition,
     PackageReport,
     RefStacks,
     SearchResult,
@@ -39,8 +40,9 @@ class CatalogueReader(Protocol):
         limit: int = 0,
         offset: int = 0,
         sort: str = "name",
+        after: PackagePosition | None = None,
     ) -> PackageList:
-        """Packages with at least one record, by name or another column (``-`` before it: descending). Raises ``NotInCatalogue`` for an unknown ref or stack."""
+        """Packages with at least one record, by name or another column (``-`` before it: descending), behind a place. Raises ``NotInCatalogue`` for an unknown ref or stack."""
         ...
 
     def search(
@@ -54,11 +56,13 @@ class CatalogueReader(Protocol):
         sort: str = "name",
         host: Host | None = None,
         only_runnable: bool = False,
+        after: DagHash | None = None,
     ) -> SearchResult:
         """Present specs that match a query in Spack's language or a pattern of names; ``limit`` 0 is all.
 
         Raises ``QuerySyntaxError``, ``NotInCatalogue`` for an unknown ref or stack, ``UserInputError`` for an unknown
-        order. With ``host`` each spec has a verdict; ``only_runnable`` leaves out those that do not run there.
+        order. With ``host`` each spec has a verdict; ``only_runnable`` leaves out those that do not run there. ``after`` leaves
+        out what stands up to this spec in the order by name, whether it still matches or not; the total counts all.
         """
         ...
 

@@ -7,18 +7,27 @@ reading, such as cuts of long lists. The two large pages have modules of their o
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cachescope.model.errors import AmbiguousHash, CachescopeError, NotInCatalogue, QuerySyntaxError
 from cachescope.model.identity import MirrorName, PackageName
-from cachescope.model.results import PackageList, RefStacks, SearchResult, SourceStatus
+from cachescope.model.results import (
+    PackageList,
+    PackageSummary,
+    RefStacks,
+    SearchResult,
+    SourceStatus,
+    SpecSummary,
+)
 from cachescope.present import urls, wording
+from cachescope.present.cursors import write_cursor
 from cachescope.present.urls import Scope
 
 __all__ = [
     "CACHES_PER_PAGE",
     "DEFAULT_LIMIT",
+    "LARGEST_PART",
     "PACKAGES_PER_PAGE",
     "CachesPage",
     "ErrorPage",
@@ -32,8 +41,10 @@ __all__ = [
     "caches_page",
     "error_page",
     "packages_page",
+    "packages_question",
     "pager",
     "search_page",
+    "search_question",
     "suggestions_page",
 ]
 
@@ -41,6 +52,9 @@ PACKAGES_PER_PAGE = 500
 CACHES_PER_PAGE = 100
 DEFAULT_LIMIT = 50
 """Specs of a search that are asked for unless the request says otherwise."""
+
+LARGEST_PART = 500
+"""Most items of a list that one answer holds."""
 
 _SEARCH_ROWS = 100
 _NAMED_PACKAGES = 8
@@ -62,6 +76,9 @@ class PageRequest:
     prefix: str = ""
     page: int = 1
     limit: int | None = None
+    cursor: str = ""
+    """Behind which a list goes on; empty from its beginning."""
+
     all_versions: bool = False
     sort: str = "name"
     host: str = ""
@@ -184,23 +201,72 @@ class PackagesPage:
     sort: str
     """Column of the order; with ``-`` before it the largest first."""
 
+    limit: int | None
+    """How many are asked for at a time; None is the default."""
+
+    following: str
+    """Address of the JSON of the next part; empty at the end."""
+
+
+def packages_question(request: PageRequest) -> tuple[str | None, ...]:
+    """Return what tells lists of packages apart, for cursors."""
+    return ("packages", request.scope.ref, request.scope.stack, request.prefix, request.sort)
+
+
+def _next_packages(last: PackageSummary, request: PageRequest) -> str:
+    column = request.sort.removeprefix("-")
+    counts = last.counts
+    value = {
+        "name": "",
+        "newest": last.newest_version,
+        "present": str(counts.present),
+        "unstated": str(counts.unstated),
+    }.get(column)
+    if value is None:
+        value = str(
+            {
+                "versions": last.versions,
+                "compilers": last.compilers,
+                "systems": last.systems,
+                "targets": last.targets,
+            }[column]
+        )
+    cursor = write_cursor(packages_question(request), (last.name, value))
+    return urls.api(
+        urls.packages(
+            request.scope, prefix=request.prefix, sort=request.sort, limit=request.limit, cursor=cursor
+        )
+    )
+
 
 def packages_page(result: PackageList, refs: Sequence[RefStacks], request: PageRequest) -> PackagesPage:
-    """Build one page of the list of packages."""
+    """Build one page of the list of packages; one package more than it lists tells that the list goes on."""
     scope = Scope(result.ref, result.stack)
+    per_page = request.limit or PACKAGES_PER_PAGE
+    shown = result.packages[:per_page]
+    place = pager(pages_for(result.total, per_page), request.page)
     return PackagesPage(
         frame=Frame(
             title=f"Packages of {scope.words}",
             section="packages",
-            address=urls.packages(scope, prefix=request.prefix, page=request.page, sort=request.sort),
+            address=urls.packages(
+                scope,
+                prefix=request.prefix,
+                page=request.page,
+                sort=request.sort,
+                limit=request.limit,
+                cursor=request.cursor,
+            ),
             scope=scope,
             now=request.now,
         ),
-        result=result,
+        result=replace(result, packages=shown),
         refs=tuple(refs),
         letters=tuple("abcdefghijklmnopqrstuvwxyz"),
-        pager=pager(pages_for(result.total, PACKAGES_PER_PAGE), request.page),
+        pager=place,
         sort=request.sort,
+        limit=request.limit,
+        following=_next_packages(shown[-1], request) if len(result.packages) > per_page else "",
     )
 
 
@@ -254,26 +320,48 @@ class SearchPage:
     hash_length: int
     """Characters that tell the listed hashes apart."""
 
+    following: str
+    """Address of the JSON of the next part; empty at the end."""
+
+    more: str
+    """Address of the page that goes on behind what this one lists; empty at the end."""
+
+
+def search_question(request: PageRequest) -> tuple[str | None, ...]:
+    """Return what tells searches apart, for cursors."""
+    return ("search", request.scope.ref, request.scope.stack, request.query)
+
 
 def search_page(result: SearchResult, refs: Sequence[RefStacks], request: PageRequest) -> SearchPage:
-    """Build the answer to a query."""
-    shown = result.specs[:_SEARCH_ROWS]
+    """Build the answer to a query; one spec more than is asked for tells that the list goes on."""
+    specs = result.specs[: request.limit or DEFAULT_LIMIT]
+    shown = specs[:_SEARCH_ROWS]
     asked = bool(request.query)
+
+    def behind(listed: Sequence[SpecSummary]) -> str:
+        if len(listed) == len(result.specs):
+            return ""
+        cursor = write_cursor(search_question(request), (listed[-1].hash,))
+        return urls.search(request.query, request.scope, limit=request.limit, cursor=cursor)
+
+    following = behind(specs)
     return SearchPage(
         frame=Frame(
             title=f"{request.query}, {request.scope.words}" if asked else "Search",
             section="",
-            address=urls.search(request.query, request.scope, limit=request.limit),
+            address=urls.search(request.query, request.scope, limit=request.limit, cursor=request.cursor),
             scope=request.scope,
             now=request.now,
             query=request.query,
         ),
-        result=result,
+        result=replace(result, specs=specs),
         refs=tuple(refs),
         asked=asked,
         listed=len(shown),
         packages=tuple(dict.fromkeys(one.name for one in result.specs))[:_NAMED_PACKAGES],
         hash_length=wording.shown_characters([one.hash for one in shown]),
+        following=urls.api(following) if following else "",
+        more=behind(shown),
     )
 
 

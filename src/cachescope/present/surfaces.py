@@ -3,7 +3,7 @@
 import io
 from typing import TYPE_CHECKING, assert_never
 
-from cachescope.present import comparison, coverage, to_json, to_text, virtual
+from cachescope.present import comparison, coverage, to_json, to_text, urls, virtual
 from cachescope.present.comparison_page import ComparisonPage
 from cachescope.present.coverage_page import CoverageFormPage, CoveragePage
 from cachescope.present.figures_page import FiguresPage
@@ -17,7 +17,7 @@ from cachescope.present.virtual_page import VirtualPage
 if TYPE_CHECKING:
     from cachescope.present import lock_shapes, shapes
 
-__all__ = ["Page", "json_of", "text_of"]
+__all__ = ["Page", "json_of", "next_part", "text_of"]
 
 Page = (
     HomePage
@@ -43,9 +43,9 @@ def json_of(page: Page) -> bytes:  # noqa: C901, PLR0911, PLR0912 - one arm a pa
         case HomePage():
             return to_json.render_home(page.refs, page.sources)
         case PackagesPage():
-            return to_json.render_packages(page.result)
+            return to_json.render_packages(page.result, page.following)
         case PackagePage():
-            return to_json.render_package(page.result)
+            return to_json.render_package(page.result, next_part(page))
         case SpecPage():
             return to_json.render_spec(page.result)
         case CachesPage():
@@ -60,7 +60,7 @@ def json_of(page: Page) -> bytes:  # noqa: C901, PLR0911, PLR0912 - one arm a pa
             suggestions: shapes.Suggestions = {"query": page.typed, "packages": list(page.names)}
             return to_json.document(suggestions)
         case SearchPage():
-            return to_json.render_search(page.result)
+            return to_json.render_search(page.result, page.following)
         case ErrorPage():
             return to_json.render_error(page.error)
         case CoverageFormPage():
@@ -75,6 +75,21 @@ def json_of(page: Page) -> bytes:  # noqa: C901, PLR0911, PLR0912 - one arm a pa
             return virtual.render_json(page.result)
         case _:
             assert_never(page)
+
+
+def next_part(page: Page) -> str:
+    """Return the address of the JSON of the next part of a list; empty where there is none."""
+    match page:
+        case PackagesPage() | SearchPage():
+            return page.following
+        case PackagePage() if page.result.page < page.result.pages:
+            return urls.api(
+                urls.package(
+                    page.result.name, page.frame.scope, page=page.result.page + 1, query=page.result.query
+                )
+            )
+        case _:
+            return ""
 
 
 def text_of(page: Page) -> bytes:  # noqa: C901, PLR0912 - one arm a page

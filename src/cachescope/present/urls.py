@@ -76,9 +76,23 @@ def home(scope: Scope = EVERYWHERE) -> str:
     return _with("/", scope.parameters)
 
 
-def packages(scope: Scope = EVERYWHERE, *, prefix: str = "", page: int = 1, sort: str = "name") -> str:
-    """Return the address of the list of packages."""
-    more = {"prefix": prefix, "sort": "" if sort == "name" else sort, "page": _page(page)}
+def packages(
+    scope: Scope = EVERYWHERE,
+    *,
+    prefix: str = "",
+    page: int = 1,
+    sort: str = "name",
+    limit: int | None = None,
+    cursor: str = "",
+) -> str:
+    """Return the address of the list of packages, or of a part of it: by its number, or behind a cursor."""
+    more = {
+        "prefix": prefix,
+        "sort": "" if sort == "name" else sort,
+        "page": _page(page),
+        "limit": _limit(limit),
+        "cursor": cursor,
+    }
     return _with("/packages", {**scope.parameters, **more})
 
 
@@ -140,9 +154,9 @@ def caches(scope: Scope = EVERYWHERE, *, page: int = 1) -> str:
     return _with("/caches", {**scope.parameters, "page": _page(page)})
 
 
-def search(query: str = "", scope: Scope = EVERYWHERE, *, limit: int | None = None) -> str:
-    """Return the address of a search; ``limit`` None is the default of the page, 0 is all."""
-    more = {"q": query, **scope.parameters, "limit": "" if limit is None else str(limit)}
+def search(query: str = "", scope: Scope = EVERYWHERE, *, limit: int | None = None, cursor: str = "") -> str:
+    """Return the address of a search, or of what follows a cursor; ``limit`` None is the default of the page."""
+    more = {"q": query, **scope.parameters, "limit": _limit(limit), "cursor": cursor}
     return _with("/search", more)
 
 
@@ -183,6 +197,10 @@ def api(page: str) -> str:
 
 def _page(number: int) -> str:
     return "" if number == 1 else str(number)
+
+
+def _limit(number: int | None) -> str:
+    return "" if number is None else str(number)
 
 
 def _with(path: str, parameters: Mapping[str, str]) -> str:

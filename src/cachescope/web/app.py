@@ -10,13 +10,20 @@ from litestar import HttpMethod, Litestar, Request, Response
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
-from cachescope.model.errors import CachescopeError, UserInputError
+from cachescope.model.errors import (
+    CachescopeError,
+    MethodNotAllowed,
+    ServerBusy,
+    TooLarge,
+    UnknownAddress,
+    UserInputError,
+)
 from cachescope.model.lock_answers import LockAnswers
 from cachescope.model.services import CatalogueReader
 from cachescope.model.virtual_answers import VirtualMirrors
 from cachescope.present import urls
 from cachescope.present.pages import ErrorPage, Moved, SearchPage, error_page
-from cachescope.present.surfaces import Page, json_of, text_of
+from cachescope.present.surfaces import Page, json_of, next_part, text_of
 from cachescope.present.to_html import HtmlWriter, static_files
 from cachescope.web.exports import package_badge, package_table
 from cachescope.web.lock_files import Busy, LockFilePages, UploadLimits
@@ -237,6 +244,8 @@ class _Site:
             case _:
                 assert_never(surface)
         headers = {} if in_api else {"Vary": "Accept"}
+        if surface is Surface.JSON and (following := next_part(page)):
+            headers["Link"] = f'<{following}>; rel="next"'
         if surface is not Surface.HTML:
             headers[_EXIT] = str(_exit_code(page))
         return _Answer(
@@ -273,9 +282,9 @@ def _refusal(request: _Request, problem: HTTPException) -> UserInputError:
     path = request.scope["path"]
     match problem.status_code:
         case HTTPStatus.NOT_FOUND:
-            return UserInputError("there is no page at this address", where=path, hint="start at /")
+            return UnknownAddress("there is no page at this address", where=path, hint="start at /")
         case HTTPStatus.METHOD_NOT_ALLOWED:
-            return UserInputError(
+            return MethodNotAllowed(
                 f"{request.method} is not possible at this address",
                 where=path,
                 hint=f"possible is {_allowed_methods(problem)}"
@@ -283,13 +292,13 @@ def _refusal(request: _Request, problem: HTTPException) -> UserInputError:
                 else "pages are read by GET",
             )
         case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return UserInputError(
+            return TooLarge(
                 "the lock file is larger than this server takes",
                 where=path,
                 hint="max_upload_bytes is its setting; the command line takes 1 GiB",
             )
         case HTTPStatus.SERVICE_UNAVAILABLE:
-            return UserInputError("too many lock files are asked about at the moment", hint="try again soon")
+            return ServerBusy("too many lock files are asked about at the moment", hint="try again soon")
         case _:
             phrase = HTTPStatus(problem.status_code).phrase.lower()
             return UserInputError(f"the request cannot be understood: {phrase}", where=path)
@@ -323,7 +332,7 @@ def _moved(request: _Request, address: str, cache: str) -> Response[bytes]:
 def _respond(request: _Request, answer: _Answer) -> Response[bytes]:
     """Send it: whole, its headers alone (HEAD), or word that the asker has it."""
     headers = {**_SECURITY, "Cache-Control": answer.cache, **answer.headers}
-    if answer.status == HTTPStatus.OK:
+    if answer.status == HTTPStatus.OK and request.method in {HttpMethod.GET, HttpMethod.HEAD}:
         headers["ETag"] = entity_tag(answer.body)
         if is_current(request.headers.get("if-none-match", ""), headers["ETag"]):
             return Response(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=headers)

@@ -5,24 +5,27 @@ from datetime import datetime
 
 from cachescope.model.errors import UserInputError
 from cachescope.model.identity import Stack, parse_mirror_name, parse_ref
-from cachescope.present.pages import PageRequest
+from cachescope.present.pages import LARGEST_PART, PageRequest
 from cachescope.present.urls import Scope
 from cachescope.query.hosts import HOST_KEYS
 
-__all__ = ["read_request", "read_scope"]
+__all__ = ["HIGHEST_PAGE", "LONGEST_QUERY", "read_request", "read_scope"]
 
-_LONGEST_QUERY = 2000
-_MOST_DIGITS = 6
+LONGEST_QUERY = 2000
+HIGHEST_PAGE = 999_999
 
 
 def read_request(
     parameters: Mapping[str, str], *, subject: str, now: datetime, other: str = ""
 ) -> PageRequest:
     """Understand a request; parameters that no page has are ignored. Raises ``UserInputError``."""
+    for name, value in parameters.items():
+        if "\0" in value:
+            raise UserInputError(f"{name} holds a NUL", hint="no name, version or query has one")
     query = parameters.get("q", "").strip()
-    if len(query) > _LONGEST_QUERY:
+    if len(query) > LONGEST_QUERY:
         raise UserInputError(
-            "the query is too long", hint=f"a query has at most {_LONGEST_QUERY:,} characters"
+            "the query is too long", hint=f"a query has at most {LONGEST_QUERY:,} characters"
         )
     versions = parameters.get("versions", "")
     if versions not in {"", "all"}:
@@ -34,7 +37,8 @@ def read_request(
         query=query,
         prefix=parameters.get("prefix", "").strip(),
         page=_number(parameters, "page", least=1) or 1,
-        limit=_number(parameters, "limit", least=0),
+        limit=_number(parameters, "limit", least=1, most=LARGEST_PART),
+        cursor=_cursor(parameters),
         all_versions=versions == "all",
         other=other,
         sort=parameters.get("sort", "") or "name",
@@ -61,10 +65,19 @@ def _stack(text: str) -> Stack:
     return parse_mirror_name(f"any/{text}").stack
 
 
-def _number(parameters: Mapping[str, str], name: str, *, least: int) -> int | None:
-    text = parameters.get(name, "")
-    if not text:
+def _cursor(parameters: Mapping[str, str]) -> str:
+    cursor = parameters.get("cursor", "")
+    if cursor and "page" in parameters:
+        raise UserInputError("a list goes on by cursor or by page, not both", hint="leave one of them out")
+    return cursor
+
+
+def _number(parameters: Mapping[str, str], name: str, *, least: int, most: int = HIGHEST_PAGE) -> int | None:
+    text = parameters.get(name)
+    if text is None:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and int(text) >= least):
-        raise UserInputError(f"{name} cannot be {text[:20]!r}", hint=f"write a whole number from {least} on")
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most):
+        raise UserInputError(
+            f"{name} cannot be {text[:20]!r}", hint=f"write a whole number from {least} to {most:,}"
+        )
     return int(text)

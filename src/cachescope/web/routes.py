@@ -10,10 +10,12 @@ from typing import Any, Generic, TypeVar
 from cachescope.model.comparison import Comparison
 from cachescope.model.errors import UserInputError
 from cachescope.model.hosts import Host, HostVerdict
-from cachescope.model.identity import PackageName, parse_mirror_name, parse_package_name
+from cachescope.model.identity import PackageName, parse_dag_hash, parse_mirror_name, parse_package_name
 from cachescope.model.mirrors import MirrorReport, SnapshotChange
 from cachescope.model.results import (
+    PACKAGE_SORTS,
     PackageList,
+    PackagePosition,
     PackageReport,
     RefStacks,
     SearchResult,
@@ -23,6 +25,7 @@ from cachescope.model.results import (
 from cachescope.model.services import CatalogueReader
 from cachescope.present import urls
 from cachescope.present.comparison_page import comparison_page
+from cachescope.present.cursors import read_cursor
 from cachescope.present.figures_page import figures_page
 from cachescope.present.home_page import featured_ref, home_page
 from cachescope.present.mirror_page import mirror_page
@@ -34,7 +37,9 @@ from cachescope.present.pages import (
     PageRequest,
     caches_page,
     packages_page,
+    packages_question,
     search_page,
+    search_question,
     suggestions_page,
 )
 from cachescope.present.spec_page import spec_page
@@ -89,15 +94,27 @@ def _home(
 
 def _packages(reader: CatalogueReader, request: PageRequest) -> tuple[PackageList, _Refs]:
     scope = request.scope
+    per_page = request.limit or PACKAGES_PER_PAGE
     found = reader.packages(
         ref=scope.ref,
         stack=scope.stack,
         prefix=request.prefix,
-        limit=PACKAGES_PER_PAGE,
-        offset=(request.page - 1) * PACKAGES_PER_PAGE,
+        limit=per_page + 1,
+        offset=(request.page - 1) * per_page,
         sort=request.sort,
+        after=_position(request),
     )
     return found, reader.refs()
+
+
+def _position(request: PageRequest) -> PackagePosition | None:
+    """Read where a list of packages goes on. Raises ``UserInputError``."""
+    if not request.cursor:
+        return None
+    if request.sort.removeprefix("-") not in PACKAGE_SORTS:
+        return None
+    name, value = read_cursor(request.cursor, packages_question(request), 2)
+    return PackagePosition(PackageName(name), value)
 
 
 def _package(reader: CatalogueReader, request: PageRequest) -> tuple[PackageReport, _Refs]:
@@ -148,9 +165,18 @@ def _caches(reader: CatalogueReader, _: PageRequest) -> Sequence[SourceStatus]:
 def _search(reader: CatalogueReader, request: PageRequest) -> tuple[SearchResult, _Refs]:
     if not request.query:
         return SearchResult(query="", total=0, specs=()), reader.refs()
-    limit = DEFAULT_LIMIT if request.limit is None else request.limit
     scope = request.scope
-    return reader.search(request.query, ref=scope.ref, stack=scope.stack, limit=limit), reader.refs()
+    after = (
+        parse_dag_hash(*read_cursor(request.cursor, search_question(request), 1)) if request.cursor else None
+    )
+    found = reader.search(
+        request.query,
+        ref=scope.ref,
+        stack=scope.stack,
+        limit=(request.limit or DEFAULT_LIMIT) + 1,
+        after=after,
+    )
+    return found, reader.refs()
 
 
 ROUTES: tuple[Route[Any], ...] = (
