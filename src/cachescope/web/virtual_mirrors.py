@@ -173,6 +173,4 @@ def _refused(request: _Request, error: CachescopeError) -> Response[bytes]:
     text = f"{error}{hint}\n".encode("utf-8", "replace")
     headers = {**_SAFE, "Cache-Control": "no-store", "Content-Length": str(len(text))}
     body = b"" if request.method == HttpMethod.HEAD else text
-    return Response(
-        body, status_code=error.http_status, headers=headers, media_type="text/plain"
-    )
+    return Response(body, status_code=error.http_status, headers=headers, media_type="text/plain")
