@@ -29,6 +29,7 @@ def _own_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
                 patch.delenv(name)
         patch.setenv("CACHESCOPE_DB", str(world / "catalogue.sqlite"))
         patch.setenv("CACHESCOPE_CONFIG", str(world / "config.toml"))
+        patch.setenv("CACHESCOPE_VIRTUAL_FOLDER", str(world / "virtual"))
         patch.setenv("HOME", str(world))
         patch.delenv("FORCE_COLOR", raising=False)
         yield

@@ -1,0 +1,418 @@
+"""Virtual mirrors over HTTP: the requests that real Spack makes of a mirror (as its log has them), and those of others."""
+
+import hashlib
+import http.client
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from cachescope import compose
+from cachescope.catalogue.virtual_definitions import define_virtual
+from cachescope.formats.manifest_json import decode_manifest
+from cachescope.jobs.virtual_definition import make_definition
+from tests import mirrors
+from tests.binaries import (
+    APP,
+    BROKEN,
+    GLIBC,
+    GONE,
+    LIB,
+    NOBODYS_FINGERPRINT,
+    NOBODYS_KEY,
+    TOOL,
+    archive_of,
+    has_gpg,
+    new_signer,
+    verifies,
+    write_binaries,
+    write_old_binaries,
+)
+from tests.catalogues import OpenCatalogue
+from tests.servers import Answer, MirrorServer
+from tests.web.conftest import served
+
+INDEX = "v3/manifests/index/index.manifest.json"
+MISSING = [
+    "build_cache/index.json",
+    "build_cache/_pgp/index.json",
+    f"build_cache/linux-debian12-x86_64_v3-none-none-app-1.1-{APP['hash']}.spec.json.sig",
+    "v3/manifests/index/other/index.manifest.json",
+    "v3/manifests/spec/app/",
+    f"v3/manifests/spec/other/app-1.1-{APP['hash']}.spec.manifest.json",
+    f"v3/manifests/spec/app/app-1.2-{APP['hash']}.spec.manifest.json",
+    f"v3/manifests/spec/app/../app/app-1.1-{APP['hash']}.spec.manifest.json",
+    f"v3/manifests/spec/../../../../etc/app-1.1-{APP['hash']}.spec.manifest.json",
+    f"v3/manifests/spec/glibc/glibc-2.36-{GLIBC['hash']}.spec.manifest.json",
+    "v3/manifests/key/../../../../../etc/passwd",
+    f"v3/manifests/key/{'CD' * 20}.key.manifest.json",
+    "blobs/sha256/00/" + "0" * 64,
+    "blobs/sha256/ab/" + "0" * 64,
+    "blobs/md5/00/" + "0" * 32,
+    "blobs/sha256/../../etc/passwd",
+    "blobs/sha256/..%2f..%2fetc/passwd",
+    "/etc/passwd",
+    "http://127.0.0.1:1/",
+    "a" * 5000,
+    "v3/layout.json\x00",
+    "%00",
+]
+
+
+@dataclass(frozen=True)
+class Got:
+    """An answer; names of headers in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Client:
+    """Asks as Spack does, and follows nothing by itself."""
+
+    site: str
+
+    def __call__(self, path: str, method: str = "GET", **headers: str) -> Got:
+        address = urlsplit(self.site)
+        connection = http.client.HTTPConnection(address.netloc, timeout=20)
+        try:
+            # As it stands: what a client library would tidy up is what is tested.
+            connection.putrequest(method, path.replace("\x00", "%00"), skip_accept_encoding=True)
+            for name, value in headers.items():
+                connection.putheader(name.replace("_", "-"), value)
+            connection.endheaders()
+            answer = connection.getresponse()
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return Got(answer.status, found, answer.read())
+        finally:
+            connection.close()
+
+    def manifest_of(self, one: mirrors.Node, mirror: str = "lab") -> Got:
+        return self(f"/mirror/{mirror}/{mirrors.spec_manifest_place(one)}")
+
+    def index(self, mirror: str = "lab") -> Any:
+        """Read the index as Spack does: the manifest, then the blob that it names."""
+        (blob,) = decode_manifest(self(f"/mirror/{mirror}/{INDEX}").body, kind="index manifest").blobs
+        digest = blob.digest.hexadecimal
+        content = self(f"/mirror/{mirror}/blobs/sha256/{digest[:2]}/{digest}").body
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (blob.size, digest)
+        return json.loads(content)["database"]["installs"]
+
+
+@contextmanager
+def serving(opened: OpenCatalogue, folder: Path, settings: str = "") -> Iterator[Client]:
+    """Serve a catalogue with its virtual mirrors, as 'serve' does."""
+    file = folder / "config.toml"
+    file.write_text(f"virtual_folder = '{folder / 'virtual'}'\nretries = 0\n{settings}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CACHESCOPE_CONFIG", str(file))
+        patch.delenv("CACHESCOPE_VIRTUAL_FOLDER")
+        chosen = compose.settings({"db": str(opened.file)})
+    with (
+        compose.virtual_mirrors(opened.catalogue, chosen) as virtual,
+        served(opened.reader, virtual=virtual) as site,
+    ):
+        yield Client(site)
+
+
+def define(opened: OpenCatalogue, name: str, *sources: str, **parts: Any) -> None:
+    with opened.catalogue.writing() as connection:
+        define_virtual(connection, make_definition(name, sources, **parts), now=opened.clock)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A folder with a mirror of layout v3."""
+    return write_binaries(tmp_path / "source")
+
+
+@pytest.fixture
+def lab(opened: OpenCatalogue, source: Path, tmp_path: Path) -> Iterator[Client]:
+    """A site with the virtual mirror 'lab' of that folder."""
+    opened.sync("site", source)
+    define(opened, "lab", "site")
+    with serving(opened, tmp_path) as client:
+        yield client
+
+
+def test_requests_of_the_log_are_answered_in_their_order(lab: Client, source: Path) -> None:
+    asked = lab(f"/mirror/lab/{INDEX}", "HEAD")
+    assert (asked.status, asked.body) == (200, b"")
+    present = {key for key, one in lab.index().items() if one["in_buildcache"]}
+    assert present == {APP["hash"], LIB["hash"]}
+    assert lab("/mirror/lab/build_cache/index.json", "HEAD").status == 404
+
+    (listed,) = decode_manifest(
+        lab("/mirror/lab/v3/manifests/key/keys.manifest.json").body, kind="keys"
+    ).blobs
+    keys = lab(f"/mirror/lab/blobs/sha256/{listed.digest.hexadecimal[:2]}/{listed.digest.hexadecimal}").body
+    assert json.loads(keys) == {"keys": {NOBODYS_FINGERPRINT: {}}}
+    told = lab(f"/mirror/lab/v3/manifests/key/{NOBODYS_FINGERPRINT}.key.manifest.json").body
+    (key,) = decode_manifest(told, kind="key").blobs
+    found = lab(f"/mirror/lab/blobs/sha256/{key.digest.hexadecimal[:2]}/{key.digest.hexadecimal}").body
+    assert found == NOBODYS_KEY
+    assert lab("/mirror/lab/build_cache/_pgp/index.json").status == 404
+    assert lab("/mirror/lab/build_cache/_pgp/index.json", "HEAD").status == 404
+
+    for one in (LIB, APP):
+        manifest = lab.manifest_of(one)
+        assert manifest.body == (source / mirrors.spec_manifest_place(one)).read_bytes()
+        blob = lab(f"/mirror/lab/{mirrors.blob_place(archive_of(one))}")
+        assert (blob.status, blob.body) == (200, archive_of(one))
+    assert lab("/mirror/lab/v3/layout.json").body == b'{"signing": "gpg"}'
+
+
+def test_a_client_that_has_the_index_is_told_so(lab: Client) -> None:
+    first = lab(f"/mirror/lab/{INDEX}")
+    again = lab(f"/mirror/lab/{INDEX}", If_None_Match=first.headers["etag"])
+    assert (again.status, again.body) == (304, b"")
+    digest = json.loads(first.body)["data"][0]["checksum"]
+    place = f"/mirror/lab/blobs/sha256/{digest[:2]}/{digest}"
+    blob = lab(place, "HEAD")
+    assert (blob.status, blob.body) == (200, b"")
+    assert int(blob.headers["content-length"]) == json.loads(first.body)["data"][0]["contentLength"]
+    assert lab(place, If_None_Match=blob.headers["etag"]).status == 304
+
+
+@pytest.mark.parametrize("path", MISSING)
+def test_every_other_path_is_refused_in_a_line(lab: Client, path: str) -> None:
+    got = lab(f"/mirror/lab/{path}")
+    assert got.status == 404
+    assert len(got.body) < 200
+    assert b"root:" not in got.body
+
+
+def test_a_source_on_the_web_is_where_clients_are_sent_for_blobs(
+    opened: OpenCatalogue, source: Path, tmp_path: Path
+) -> None:
+    with MirrorServer(folder=source) as web, serving(opened, tmp_path) as client:
+        opened.sync("site", web.url)
+        define(opened, "lab", "site")
+        client.manifest_of(APP)
+        got = client(f"/mirror/lab/{mirrors.blob_place(archive_of(APP))}")
+        assert (got.status, got.headers["location"]) == (
+            302,
+            f"{web.url}/{mirrors.blob_place(archive_of(APP))}",
+        )
+
+
+def test_credentials_of_a_source_reach_no_client(opened: OpenCatalogue, source: Path, tmp_path: Path) -> None:
+    with MirrorServer(folder=source) as web, serving(opened, tmp_path) as client:
+        opened.sync("site", web.url_at("user:secret@127.0.0.1"))
+        define(opened, "lab", "site")
+        answers = [
+            client.manifest_of(APP),
+            client(f"/mirror/lab/{mirrors.blob_place(archive_of(APP))}"),
+            client("/mirror/lab/", Accept="text/html"),
+            client("/api/v1/mirror/lab/"),
+            client.manifest_of(BROKEN),
+        ]
+        web.folder = tmp_path / "empty"
+        answers.append(client.manifest_of(LIB))
+        answers.append(client("/mirror/lab/", Accept="text/html"))
+    assert [one.status for one in answers] == [200, 200, 200, 200, 404, 404, 200]
+    assert answers[1].body == archive_of(APP)
+    assert not any(b"secret" in one.body or "secret" in str(one.headers) for one in answers)
+    kept = [one.read_bytes() for one in (tmp_path / "virtual").rglob("*") if one.is_file()]
+    assert not any(b"secret" in one for one in kept)
+
+
+def test_a_blob_is_served_only_after_a_manifest_named_it(lab: Client) -> None:
+    place = f"/mirror/lab/{mirrors.blob_place(archive_of(APP))}"
+    assert lab(place).status == 404
+    lab.manifest_of(APP)
+    assert lab(place).status == 200
+    assert lab(f"/mirror/lab/{mirrors.blob_place(archive_of(BROKEN))}").status == 404
+
+
+def test_what_manifests_named_holds_over_a_restart(
+    opened: OpenCatalogue, source: Path, tmp_path: Path
+) -> None:
+    opened.sync("site", source)
+    define(opened, "lab", "site")
+    with serving(opened, tmp_path) as client:
+        client.manifest_of(APP)
+    with serving(opened, tmp_path) as client:
+        assert client(f"/mirror/lab/{mirrors.blob_place(archive_of(APP))}").body == archive_of(APP)
+
+
+def test_blobs_whose_digests_a_sync_of_sizes_read_are_served_without_a_manifest(
+    lab: Client, opened: OpenCatalogue
+) -> None:
+    opened.sizes()
+    assert lab(f"/mirror/lab/{mirrors.blob_place(archive_of(APP))}").body == archive_of(APP)
+
+
+def test_a_manifest_is_served_while_another_process_writes_the_catalogue(
+    lab: Client, opened: OpenCatalogue
+) -> None:
+    with opened.catalogue.writing() as connection:
+        connection.exec_driver_sql("UPDATE source SET warnings = warnings")
+        assert lab.manifest_of(APP).status == 200
+        blob = lab(f"/mirror/lab/{mirrors.blob_place(archive_of(APP))}")
+        assert (blob.status, blob.body) == (200, archive_of(APP))
+    assert opened.rows("SELECT count(*) FROM named_blob") == [(0,)]
+    lab.manifest_of(LIB)
+    assert opened.rows("SELECT count(*) FROM named_blob") == [(4,)], "what waited is written with the next"
+
+
+def test_a_part_of_a_blob_is_given(lab: Client) -> None:
+    lab.manifest_of(APP)
+    place, whole = f"/mirror/lab/{mirrors.blob_place(archive_of(APP))}", archive_of(APP)
+    part = lab(place, Range="bytes=10-19")
+    assert (part.status, part.body) == (206, whole[10:20])
+    assert part.headers["content-range"] == f"bytes 10-19/{len(whole)}"
+    rest = lab(place, Range="bytes=10-")
+    assert (rest.status, rest.body) == (206, whole[10:])
+    assert lab(place, Range=f"bytes={len(whole)}-").status == 416
+    assert lab(place, Range="bytes=5-3").body == whole, "what means nothing is no range"
+
+
+def test_a_kept_manifest_stands_in_for_a_source_that_is_down(
+    opened: OpenCatalogue, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MirrorServer(folder=source) as web, serving(opened, tmp_path) as client:
+        opened.sync("site", web.url)
+        define(opened, "lab", "site")
+        kept = client.manifest_of(APP).body
+        web.folder = None
+        place = "/" + mirrors.spec_manifest_place(APP)
+        web.routes[place] = Answer(b"", 503)
+        monkeypatch.setattr("cachescope.jobs.virtual_manifests._FRESH", 0.0)
+        assert client.manifest_of(APP).body == kept
+        web.routes["/" + mirrors.spec_manifest_place(LIB)] = Answer(b"", 503)
+        refused = client.manifest_of(LIB)
+        assert refused.status == 502
+        page = client("/mirror/lab/", Accept="text/plain").body.decode()
+    assert "failed: site/root at" in page
+
+
+def test_a_manifest_that_breaks_its_format_is_not_served(lab: Client, source: Path) -> None:
+    mirrors.write(source, mirrors.spec_manifest_place(APP), b'{"version":3,"data":[{"checksum":"../../x"}]}')
+    got = lab.manifest_of(APP)
+    assert got.status == 502
+    assert b"cannot be read" in got.body or b"manifest" in got.body
+
+
+def test_a_manifest_that_its_source_lost_is_told(lab: Client, source: Path) -> None:
+    (source / mirrors.spec_manifest_place(APP)).unlink()
+    got = lab.manifest_of(APP)
+    assert got.status == 404
+    assert b"lists it" in got.body or b"has no such document" in got.body
+
+
+def test_what_is_left_out_is_refused_with_what_it_lacks(lab: Client) -> None:
+    got = lab.manifest_of(BROKEN)
+    assert got.status == 404
+    assert f"it needs gone@1.0 /{GONE['hash']} to run".encode() in got.body
+
+
+def test_the_first_source_decides_which_manifest_is_served(opened: OpenCatalogue, tmp_path: Path) -> None:
+    folders = {name: write_binaries(tmp_path / name, [LIB], [GLIBC]) for name in ("a", "b")}
+    for name, folder in folders.items():
+        manifest = folder / mirrors.spec_manifest_place(LIB)
+        manifest.write_bytes(manifest.read_bytes().replace(b"iQIz", name.encode() * 4))
+        opened.sync(name, folder)
+    define(opened, "one", "a", "b")
+    define(opened, "two", "b", "a")
+    with serving(opened, tmp_path) as client:
+        for mirror, name in (("one", "a"), ("two", "b")):
+            wanted = (folders[name] / mirrors.spec_manifest_place(LIB)).read_bytes()
+            assert client.manifest_of(LIB, mirror).body == wanted
+
+
+def test_any_mirror_is_served_without_a_definition(
+    opened: OpenCatalogue, source: Path, tmp_path: Path
+) -> None:
+    opened.sync("develop/e4s", source)
+    with serving(opened, tmp_path) as client:
+        present = {key for key, one in client.index("develop/e4s").items() if one["in_buildcache"]}
+        assert present == {APP["hash"], LIB["hash"]}
+        assert client.manifest_of(APP, "develop/e4s").status == 200
+        assert client("/mirror/develop/e4s/", Accept="text/html").status == 200
+        for nowhere in ("/mirror/develop/other/" + INDEX, "/mirror/other/" + INDEX, "/mirror/v3/layout.json"):
+            assert client(nowhere).status == 404
+
+
+def test_the_settings_file_defines_mirrors_too(opened: OpenCatalogue, source: Path, tmp_path: Path) -> None:
+    opened.sync("site", source)
+    table = "[virtual.ours]\nfrom = ['site']\nfilter = 'lib'\n"
+    with serving(opened, tmp_path, table) as client:
+        present = [one["spec"]["name"] for one in client.index("ours").values() if one["in_buildcache"]]
+        assert present == ["lib"]
+        (listed,) = json.loads(client("/api/v1/mirrors").body)
+        assert (listed["name"], listed["defined_in"]) == ("ours", "settings")
+
+
+def test_a_new_sync_is_served_and_the_index_before_still_is(
+    lab: Client, opened: OpenCatalogue, source: Path
+) -> None:
+    before = json.loads(lab(f"/mirror/lab/{INDEX}").body)["data"][0]["checksum"]
+    more = mirrors.node("more", needs=[(GLIBC, "link", "libc")])
+    write_binaries(source, [LIB, APP, more], [GLIBC, TOOL])
+    opened.sync("site", source)
+    assert more["hash"] in lab.index()
+    assert lab(f"/mirror/lab/blobs/sha256/{before[:2]}/{before}").status == 200
+
+
+def test_a_source_of_layout_v2_is_served_as_such(opened: OpenCatalogue, tmp_path: Path) -> None:
+    folder, one = write_old_binaries(tmp_path / "old")
+    opened.sync("old", folder)
+    define(opened, "legacy", "old")
+    with serving(opened, tmp_path) as client:
+        assert client(f"/mirror/legacy/{INDEX}", "HEAD").status == 404
+        document = client("/mirror/legacy/build_cache/index.json").body
+        assert json.loads(document)["database"]["installs"][one["hash"]]["spec"] == one
+        stated = client("/mirror/legacy/build_cache/index.json.hash").body
+        assert stated == hashlib.sha256(document).hexdigest().encode()
+        name = f"linux-debian12-x86_64-gcc-12.2.0-old-0.9-{one['hash']}"
+        signed = client(f"/mirror/legacy/build_cache/{name}.spec.json.sig")
+        assert signed.body == (folder / f"build_cache/{name}.spec.json.sig").read_bytes()
+        assert client(f"/mirror/legacy/build_cache/{name}.spec.json").status == 404
+        place = f"linux-debian12-x86_64/gcc-12.2.0/old-0.9/{name}.spack"
+        assert client(f"/mirror/legacy/build_cache/{place}").body == archive_of(one)
+        assert json.loads(client("/mirror/legacy/build_cache/_pgp/index.json").body) == {
+            "keys": {NOBODYS_FINGERPRINT: {}}
+        }
+        assert client(f"/mirror/legacy/build_cache/_pgp/{NOBODYS_FINGERPRINT}.pub").body == NOBODYS_KEY
+
+
+def test_the_page_says_how_to_use_it_and_what_is_left_out(lab: Client) -> None:
+    page = lab("/mirror/lab/", Accept="text/html")
+    assert page.headers["content-type"].startswith("text/html")
+    text = page.body.decode()
+    assert f"spack mirror add lab {lab.site}/mirror/lab" in text
+    assert "2 specs need gone@1.0" in text
+    assert len(page.body) < 100_000
+    told = lab("/mirror/lab/", Accept="application/json")
+    assert told.body == lab("/api/v1/mirror/lab/").body
+    facts = json.loads(told.body)
+    assert (facts["present"], facts["mentioned"], facts["left_out"]) == (2, 2, 2)
+    assert facts["given_by"][0]["gives"] == 2
+    assert lab("/mirror/none/", Accept="text/html").status == 404
+
+
+@pytest.mark.skipif(not has_gpg(), reason="no gpg to sign with")
+def test_signatures_are_intact_from_end_to_end(opened: OpenCatalogue, tmp_path: Path) -> None:
+    with new_signer(tmp_path / "signer") as signer:
+        opened.sync("site", write_binaries(tmp_path / "source", signer=signer))
+        define(opened, "lab", "site")
+        with serving(opened, tmp_path) as client:
+            told = client(f"/mirror/lab/v3/manifests/key/{signer.fingerprint}.key.manifest.json").body
+            (blob,) = decode_manifest(told, kind="key").blobs
+            digest = blob.digest.hexadecimal
+            key = client(f"/mirror/lab/blobs/sha256/{digest[:2]}/{digest}").body
+            manifest = client.manifest_of(APP).body
+    assert verifies(tmp_path / "client", key, manifest)
+    assert not verifies(
+        tmp_path / "other",
+        key,
+        manifest.replace(b'"version":3', b'"version":4').replace(b'"version": 3', b'"version": 4'),
+    )
