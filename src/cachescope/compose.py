@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cachescope.jobs.virtual_serving import VirtualServing
     from cachescope.jobs.virtual_writing import VirtualWriter
     from cachescope.model.virtual import VirtualMirror
+    from cachescope.transport.blob_store import BlobStore
     from cachescope.transport.gpgv import TrustedKeys
     from cachescope.transport.http_client import HttpClient
     from cachescope.transport.options import TransportOptions
@@ -310,8 +311,10 @@ def _virtual_folder(chosen: Settings) -> Path:
 
 
 @contextmanager
-def virtual_mirrors(catalogue: "Catalogue", chosen: Settings) -> "Iterator[VirtualServing]":
-    """Give what serves virtual mirrors, with its connections to their sources."""
+def virtual_mirrors(
+    catalogue: "Catalogue", chosen: Settings, *, stream: bool = False
+) -> "Iterator[VirtualServing]":
+    """Give what serves virtual mirrors, with its connections to their sources; ``stream`` redirects no client."""
     from cachescope.catalogue.engine import open_for_writing
     from cachescope.jobs.blob_delivery import BlobDelivery
     from cachescope.jobs.virtual_blobs import VirtualBlobs
@@ -327,7 +330,9 @@ def virtual_mirrors(catalogue: "Catalogue", chosen: Settings) -> "Iterator[Virtu
             BlobNotes(lambda: open_for_writing(database_address(chosen), busy_timeout=patience))
         ) as notes,
     ):
-        delivery = BlobDelivery(open_source=open_source, now=now)
+        delivery = BlobDelivery(
+            open_source=open_source, now=now, always_stream=stream, store=_blob_store(chosen)
+        )
         manifests = SourceManifests(
             _virtual_folder(chosen) / "documents", open_source=open_source, notes=notes, now=now
         )
@@ -342,6 +347,14 @@ def virtual_mirrors(catalogue: "Catalogue", chosen: Settings) -> "Iterator[Virtu
                 FailedSource(name, one.at, one.reason) for name, one in delivery.failures().items()
             ],
         )
+
+
+def _blob_store(chosen: Settings) -> "BlobStore | None":
+    if not chosen.blob_store:
+        return None
+    from cachescope.transport.blob_store import BlobStore
+
+    return BlobStore(Path(chosen.blob_store).expanduser().absolute(), limit=chosen.blob_store_size)
 
 
 def web_app(

@@ -94,6 +94,15 @@ class Settings:
         "",
         "where 'serve' keeps the indexes and manifests of virtual mirrors; empty for the user's cache folder",
     )
+    blob_store: str = _row(
+        "", "folder in which 'serve' keeps the blobs of virtual mirrors that it fetched; empty for none"
+    )
+    blob_store_size: int = _row(
+        50 * 10**9,
+        "most that is kept there; what was not asked for longest goes first",
+        unit="bytes",
+        most=1e18,
+    )
     virtual: Mapping[str, Any] = field(
         default_factory=lambda: MappingProxyType({}),
         metadata={"help": "virtual mirrors, a table each, in the settings file alone", "unit": ""},

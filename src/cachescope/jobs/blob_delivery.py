@@ -187,6 +187,10 @@ class _FromStore:
             place += len(chunk)
             yield chunk
 
+    def __del__(self) -> None:
+        # A client may hang up before anybody asked for a byte.
+        self.close()
+
     def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
