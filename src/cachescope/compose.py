@@ -373,6 +373,7 @@ def web_app(
         lock_answers=CatalogueLockAnswers(catalogue, most_specs=chosen.max_upload_specs),
         limits=UploadLimits(largest=chosen.max_upload_bytes),
         virtual=virtual,
+        readers=chosen.cors_origins.replace(",", " ").split(),
     )
 
 

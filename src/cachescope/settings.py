@@ -80,6 +80,10 @@ class Settings:
     )
     host: str = _row("127.0.0.1", "address that 'serve' listens on")
     port: int = _row(8000, "port that 'serve' listens on; 0 for any free one", most=65535)
+    cors_origins: str = _row(
+        "",
+        "whose pages may read what 'serve' answers: origins, by blanks or commas, or * for all; empty for none",
+    )
     max_upload_bytes: int = _row(
         64 * 1024**2,
         "largest lock file that 'serve' takes; larger ones are refused unread",

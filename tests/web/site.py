@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 
 from litestar import Litestar
 from litestar.testing import TestClient
@@ -57,8 +58,10 @@ FAILING = (
 )
 
 
-def client(reader: CatalogueReader, logged: list[Exception] | None = None) -> TestClient[Litestar]:
-    """Return a client of the site over this reader; unexpected errors go to ``logged``."""
+def client(
+    reader: CatalogueReader, logged: list[Exception] | None = None, **options: Any
+) -> TestClient[Litestar]:
+    """Return a client of the site over this reader; unexpected errors go to ``logged``, options to ``create_app``."""
 
     def log(error: Exception) -> str:
         if logged is not None:
@@ -66,7 +69,8 @@ def client(reader: CatalogueReader, logged: list[Exception] | None = None) -> Te
         return LOG_ID
 
     return TestClient(
-        create_app(reader, now=lambda: NOW, version="0.1.0", on_error=log), raise_server_exceptions=False
+        create_app(reader, now=lambda: NOW, version="0.1.0", on_error=log, **options),
+        raise_server_exceptions=False,
     )
 
 

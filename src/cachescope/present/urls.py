@@ -11,6 +11,7 @@ __all__ = [
     "EVERYWHERE",
     "Scope",
     "api",
+    "api_page",
     "badge",
     "cache",
     "caches",
@@ -18,9 +19,11 @@ __all__ = [
     "comparing",
     "coverage",
     "figures",
+    "health",
     "home",
     "lookup",
     "mirror_scope",
+    "openapi",
     "package",
     "packages",
     "recipe",
@@ -183,6 +186,21 @@ def virtual(name: str) -> str:
 def virtual_list() -> str:
     """Return the address, below the API alone, of the list of virtual mirrors."""
     return "/mirrors"
+
+
+def api_page() -> str:
+    """Return the address of the description of the API, for people."""
+    return "/api"
+
+
+def openapi() -> str:
+    """Return the address, below the API alone, of its description for programs."""
+    return "/openapi.json"
+
+
+def health() -> str:
+    """Return the address at which one asks whether the server answers."""
+    return "/healthz"
 
 
 def static(name: str, digest: str) -> str:

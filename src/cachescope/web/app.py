@@ -1,6 +1,6 @@
 """The web application: the rows of the route table behind HTTP, and the one map of errors."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from http import HTTPStatus
@@ -25,6 +25,8 @@ from cachescope.present import urls
 from cachescope.present.pages import ErrorPage, Moved, SearchPage, error_page
 from cachescope.present.surfaces import Page, json_of, next_part, text_of
 from cachescope.present.to_html import HtmlWriter, static_files
+from cachescope.web.cors import Readers, options_handlers
+from cachescope.web.description import ApiDescription
 from cachescope.web.exports import package_badge, package_table
 from cachescope.web.lock_files import Busy, LockFilePages, UploadLimits
 from cachescope.web.negotiation import Surface, entity_tag, is_current, wanted_surface
@@ -64,12 +66,15 @@ def create_app(
     lock_answers: LockAnswers | None = None,
     limits: UploadLimits | None = None,
     virtual: VirtualMirrors | None = None,
+    readers: Sequence[str] = (),
 ) -> Litestar:
     """Make the application. ``on_error`` logs what went wrong and returns the id under which it stands in the log.
 
     Without ``lock_answers`` and ``limits`` no lock files are taken, without ``virtual`` there are no virtual mirrors.
+    ``readers`` are origins whose pages may read answers.
     """
     takes_lock_files = lock_answers is not None and limits is not None
+    allowed = Readers(readers)
     site = _Site(reader, now=now, version=version, on_error=on_error, takes_lock_files=takes_lock_files)
     handlers = [HTTPRouteHandler("/healthz", http_method=_METHODS, sync_to_thread=False)(site.health)]
     handlers.append(
@@ -88,8 +93,12 @@ def create_app(
         handlers += LockFilePages(lock_answers, site, limits).handlers()
     if virtual is not None:
         handlers += VirtualMirrorPages(virtual, site).handlers()
+    handlers += ApiDescription(site, version=version).handlers()
+    # First, or the framework makes its own for each address, of the first methods that it sees.
+    handlers = [*options_handlers(handlers, allowed, _SECURITY), *handlers]
     return Litestar(
         route_handlers=handlers,
+        before_send=[allowed.mark],
         exception_handlers={Exception: site.failure},
         openapi_config=None,
         logging_config=None,
@@ -169,6 +178,10 @@ class _Site:
         return _respond(
             request, _Answer(body=body, content_type=surface.content_type, cache=_MEMORY, headers=headers)
         )
+
+    def document(self, request: _Request, body: bytes, content_type: str) -> Response[bytes]:
+        """Send a document that is the same for everybody, for a while."""
+        return _respond(request, _Answer(body=body, content_type=content_type, cache=_SHORT))
 
     def badge(self, request: _Request) -> Response[bytes]:
         """Answer with the badge of a package: how many binaries a scope has, and the newest version."""

@@ -137,7 +137,10 @@ class LockFilePages:
         ]
         methods = [HttpMethod.GET, HttpMethod.HEAD]
         return [
-            HTTPRouteHandler(urls.coverage(), http_method=methods)(self._form),
+            *(
+                HTTPRouteHandler(path, http_method=methods)(self._form)
+                for path in (urls.coverage(), urls.api(urls.coverage()))
+            ),
             *(
                 HTTPRouteHandler(
                     path,
