@@ -4,7 +4,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -18,9 +18,11 @@ from cachescope.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from litestar import Litestar
+    from litestar.types import ASGIApp
 
     from cachescope.catalogue.address import CatalogueAddress
     from cachescope.catalogue.engine import Catalogue
+    from cachescope.catalogue.patience import Patience
     from cachescope.catalogue.reader import Reader
     from cachescope.jobs.fetching import RefreshOptions
     from cachescope.jobs.freshness import FreshnessCheck
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from cachescope.transport.http_client import HttpClient
     from cachescope.transport.options import TransportOptions
     from cachescope.transport.source import ByteSource
+    from cachescope.web.serving import ServingOptions
 
 __all__ = [
     "Writing",
@@ -48,11 +51,13 @@ __all__ = [
     "parse_url",
     "pulling",
     "reading",
+    "serving_options",
     "settings",
     "virtual_mirrors",
     "virtual_of_settings",
     "virtual_writer",
     "web_app",
+    "web_service",
     "writing",
 ]
 
@@ -95,10 +100,13 @@ def parse_url(text: str) -> MirrorUrl:
 
 
 @contextmanager
-def reading(chosen: Settings, *, make: bool = False) -> "Iterator[tuple[Catalogue, Reader]]":
+def reading(
+    chosen: Settings, *, make: bool = False, patience: "Patience | None" = None
+) -> "Iterator[tuple[Catalogue, Reader]]":
     """Open the catalogue for reading; with ``make`` it is made where there is none. Raises ``CatalogueUnusable``.
 
-    Who stays, as a server does, has it made: else he would never see what others sync into it later.
+    Who stays, as a server does, has it made: else he would never see what others sync into it later. ``patience`` is how
+    long an answer may take.
     """
     from cachescope.catalogue.engine import open_for_reading, open_for_writing
     from cachescope.catalogue.reader import Reader
@@ -106,7 +114,7 @@ def reading(chosen: Settings, *, make: bool = False) -> "Iterator[tuple[Catalogu
     address = database_address(chosen)
     if make and not (isinstance(address, Path) and address.exists()):
         open_for_writing(address, busy_timeout=chosen.busy_timeout).close()
-    with open_for_reading(address, busy_timeout=chosen.busy_timeout) as catalogue:
+    with open_for_reading(address, busy_timeout=chosen.busy_timeout, patience=patience) as catalogue:
         yield catalogue, Reader(catalogue)
 
 
@@ -357,12 +365,70 @@ def _blob_store(chosen: Settings) -> "BlobStore | None":
     return BlobStore(Path(chosen.blob_store).expanduser().absolute(), limit=chosen.blob_store_size)
 
 
-def web_app(
-    catalogue: "Catalogue", reader: "Reader", chosen: Settings, virtual: "VirtualServing | None" = None
-) -> "Litestar":
-    """Make the web application over an open catalogue; without ``virtual`` no virtual mirrors are served."""
+def serving_options(chosen: Settings) -> "ServingOptions":
+    """Return how a server is to run. Raises ``UserInputError``."""
+    from cachescope.web.serving import ServingOptions, parse_trusted_proxies
+
+    return ServingOptions(
+        workers=chosen.workers,
+        trusted_proxies=parse_trusted_proxies(chosen.trusted_proxies),
+        stop_within=chosen.stop_timeout,
+        largest_headers=chosen.max_header_bytes,
+    )
+
+
+def web_service(
+    chosen: Settings, *, stream: bool = False
+) -> "Callable[[int], AbstractContextManager[ASGIApp]]":
+    """Return what opens, for each worker of a server, a catalogue of its own and the application over it.
+
+    With ``stream`` no client of a virtual mirror is redirected.
+    Raises ``UserInputError`` for settings, and ``CatalogueUnusable`` now, for what a worker could only log.
+    """
+    from cachescope.catalogue.patience import Patience
+    from cachescope.present.base_path import parse_base_path
+    from cachescope.web.access_log import parse_access_log_form
+    from cachescope.web.metrics import Counts, Metrics
+    from cachescope.web.service import ServiceOptions, service
+
+    options = ServiceOptions(
+        base_path=parse_base_path(chosen.base_path),
+        access_log=parse_access_log_form(chosen.access_log),
+        hsts_seconds=chosen.hsts_seconds,
+    )
+    counts = Counts(chosen.workers)
+    with reading(chosen, make=True):
+        pass
+
+    @contextmanager
+    def opened(worker: int) -> "Iterator[ASGIApp]":
+        patience = Patience(chosen.answer_timeout)
+        with (
+            reading(chosen, patience=patience) as (catalogue, reader),
+            virtual_mirrors(catalogue, chosen, stream=stream) as virtual,
+        ):
+            metrics: list[Metrics] = []
+            app = web_app(
+                catalogue,
+                reader,
+                chosen,
+                virtual=virtual,
+                base_path=options.base_path,
+                counted=lambda: metrics[0].lines(),  # noqa: PLW0108 - made below: its pages are the application's
+                on_stop=patience.end,
+            )
+            pages = [one.path_format for one in app.routes]
+            metrics.append(Metrics(pages, counts, worker, started=now().timestamp()))
+            yield service(app, options, now=now, metrics=metrics[0])
+
+    return opened
+
+
+def web_app(catalogue: "Catalogue", reader: "Reader", chosen: Settings, **more: Any) -> "Litestar":
+    """Make the web application over an open catalogue; ``more`` are options of ``create_app``."""
     from cachescope.jobs.lock_answers import CatalogueLockAnswers
     from cachescope.web.app import create_app
+    from cachescope.web.limits import RequestLimits
     from cachescope.web.lock_files import UploadLimits
 
     return create_app(
@@ -372,8 +438,15 @@ def web_app(
         on_error=_logged,
         lock_answers=CatalogueLockAnswers(catalogue, most_specs=chosen.max_upload_specs),
         limits=UploadLimits(largest=chosen.max_upload_bytes),
-        virtual=virtual,
         readers=chosen.cors_origins.replace(",", " ").split(),
+        request_limits=RequestLimits(
+            address=chosen.max_address_bytes,
+            headers=chosen.max_header_bytes,
+            body=chosen.max_upload_bytes,
+            at_once=chosen.max_requests,
+        ),
+        oldest=chosen.stale_after_hours * 3600,
+        **more,
     )
 
 

@@ -94,6 +94,27 @@ class Settings:
         "", "file of OpenPGP public keys that 'pull' verifies signatures by, armoured or not"
     )
     max_upload_specs: int = _row(20_000, "most specs that 'serve' answers about at once", least=1)
+    workers: int = _row(1, "processes of 'serve'", least=1, most=64)
+    base_path: str = _row("", "path that the site of 'serve' stands below, for example /cachescope")
+    trusted_proxies: str = _row(
+        "", "addresses and networks of proxies whose word on who asks is believed; empty for nobody"
+    )
+    access_log: str = _row("off", "one line a request on standard output: off, text or json")
+    answer_timeout: float = _row(
+        10.0, "how long 'serve' lets the database work on one answer; 0 for ever", unit="s"
+    )
+    stop_timeout: float = _row(10.0, "how long 'serve' lets running requests go on at its end", unit="s")
+    max_requests: int = _row(64, "requests that one worker answers at a time; others get 503", least=1)
+    max_address_bytes: int = _row(8_000, "longest address that 'serve' takes", unit="bytes", least=100)
+    max_header_bytes: int = _row(
+        16_000, "largest headers of a request that 'serve' takes", unit="bytes", least=500
+    )
+    hsts_seconds: int = _row(
+        0, "how long browsers are told to come by https alone (needs https); 0 for not at all", unit="s"
+    )
+    stale_after_hours: float = _row(
+        0.0, "age of the data from which /healthz answers 503; 0 for none", unit="h"
+    )
     virtual_folder: str = _row(
         "",
         "where 'serve' keeps the indexes and manifests of virtual mirrors; empty for the user's cache folder",

@@ -10,6 +10,7 @@ import cachescope
 from cachescope.model.errors import (
     AccessDenied,
     AmbiguousHash,
+    AnswerTooSlow,
     CachescopeError,
     CatalogueUnusable,
     MalformedDocument,
@@ -33,7 +34,6 @@ TABLE: dict[type[CachescopeError], tuple[str, int, int]] = {
     UnknownAddress: ("unknown_address", 2, 404),
     MethodNotAllowed: ("method_not_allowed", 2, 405),
     TooLarge: ("too_large", 2, 413),
-    ServerBusy: ("busy", 2, 503),
     QuerySyntaxError: ("bad_query", 2, 400),
     AmbiguousHash: ("ambiguous_hash", 2, 400),
     NotInCatalogue: ("not_in_catalogue", 3, 404),
@@ -45,6 +45,8 @@ TABLE: dict[type[CachescopeError], tuple[str, int, int]] = {
     MalformedUpload: ("malformed_upload", 5, 400),
     MalformedRecord: ("malformed_record", 5, 502),
     CatalogueUnusable: ("catalogue_unusable", 6, 500),
+    AnswerTooSlow: ("too_slow", 6, 503),
+    ServerBusy: ("busy", 6, 503),
 }
 
 

@@ -20,13 +20,14 @@ from cachescope.web.serving import serve
 from tests.fakes import NOW, FakeCatalogue
 
 _PROGRAM = """
+    from contextlib import nullcontext
     from datetime import UTC, datetime
     from cachescope.web.app import create_app
     from cachescope.web.serving import serve
     from tests.fakes import FakeCatalogue
 
     app = create_app(FakeCatalogue(), now=lambda: datetime.now(UTC), version="0", on_error=str)
-    serve(app, "127.0.0.1", 0, announce=lambda url: print(url, flush=True))
+    serve(lambda _: nullcontext(app), "127.0.0.1", 0, announce=lambda url: print(url, flush=True))
     print("ended", flush=True)
 """
 _ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +36,12 @@ _ROOT = Path(__file__).resolve().parents[2]
 def _refused(host: str, port: int) -> UserInputError:
     app = create_app(FakeCatalogue(), now=lambda: NOW, version="0", on_error=str)
     with pytest.raises(UserInputError) as caught:
-        serve(app, host, port, announce=lambda url: pytest.fail(f"announced {url}"))
+        serve(
+            lambda _: contextlib.nullcontext(app),
+            host,
+            port,
+            announce=lambda url: pytest.fail(f"announced {url}"),
+        )
     return caught.value
 
 
@@ -72,7 +78,7 @@ def test_interrupt_ends_in_order_even_with_an_open_connection() -> None:
         host, port = url.removeprefix("http://").rstrip("/").split(":")
         with contextlib.closing(http.client.HTTPConnection(host, int(port), timeout=10)) as connection:
             connection.request("GET", "/healthz")
-            assert connection.getresponse().read() == b"ok\n"
+            assert connection.getresponse().read() == b"ok: no data yet\n"
         with socket.create_connection((host, int(port))) as idle:
             idle.sendall(b"GET / HTTP/1.1\r\n")
             server.send_signal(signal.SIGINT)

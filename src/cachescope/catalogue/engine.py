@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.database import Database
+from cachescope.catalogue.patience import Patience
 from cachescope.catalogue.revisions import REVISIONS
 from cachescope.catalogue.schema import metadata
 from cachescope.catalogue.sqlite_file import SqliteFile, empty_engine
@@ -91,12 +92,14 @@ def open_for_writing(address: CatalogueAddress, *, busy_timeout: float) -> Catal
     return catalogue
 
 
-def open_for_reading(address: CatalogueAddress, *, busy_timeout: float) -> Catalogue:
+def open_for_reading(
+    address: CatalogueAddress, *, busy_timeout: float, patience: Patience | None = None
+) -> Catalogue:
     """Open the catalogue without changing it. A file that does not exist, or no table yet, reads as an empty catalogue.
 
-    Raises ``CatalogueUnusable``.
+    With ``patience`` an answer that takes too long is given up with ``AnswerTooSlow``. Raises ``CatalogueUnusable``.
     """
-    database = _database(address, busy_timeout)
+    database = _database(address, busy_timeout, patience)
     if isinstance(database, SqliteFile):
         if not database.exists():
             return Catalogue(empty_engine(), database, is_made=False)
@@ -120,13 +123,13 @@ def open_for_reading(address: CatalogueAddress, *, busy_timeout: float) -> Catal
     return catalogue
 
 
-def _database(address: CatalogueAddress, busy_timeout: float) -> Database:
+def _database(address: CatalogueAddress, busy_timeout: float, patience: Patience | None = None) -> Database:
     if isinstance(address, Path):
-        return SqliteFile(address, busy_timeout=busy_timeout)
+        return SqliteFile(address, busy_timeout=busy_timeout, patience=patience)
     # Its driver is installed only where it is used.
     from cachescope.catalogue.postgresql_server import PostgresqlDatabase
 
-    return PostgresqlDatabase(address, busy_timeout=busy_timeout)
+    return PostgresqlDatabase(address, busy_timeout=busy_timeout, patience=patience)
 
 
 def _revision_and_tables(connection: Connection) -> tuple[str | None, int]:

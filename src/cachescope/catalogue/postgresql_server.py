@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from cachescope.catalogue.address import ServerAddress
+from cachescope.catalogue.patience import Patience, too_slow
 from cachescope.catalogue.schema import metadata
 from cachescope.model.errors import CatalogueUnusable
 
@@ -38,6 +39,8 @@ _DENIED = (
     "this user may not do that in the database",
     "give it rights over the tables (and CREATE on the schema, to make them), or name another user with --db",
 )
+
+_CANCELLED = "57014"
 
 _BY_STATE = {
     "25006": ("the catalogue cannot be written", "this server only reads: name the primary one with --db"),
@@ -112,9 +115,12 @@ _SORTS_OTHERWISE = text(
 class PostgresqlDatabase:
     """A database that is, or may become, a catalogue; ``busy_timeout`` in seconds is how long to wait for a lock."""
 
-    def __init__(self, address: ServerAddress, *, busy_timeout: float) -> None:
+    def __init__(
+        self, address: ServerAddress, *, busy_timeout: float, patience: Patience | None = None
+    ) -> None:
         self._address = address
         self._busy_timeout = busy_timeout
+        self._patience = patience
 
     @property
     def shown(self) -> str:
@@ -170,6 +176,8 @@ class PostgresqlDatabase:
 
         if not isinstance(error, psycopg.Error):
             return None
+        if self._patience is not None and error.sqlstate == _CANCELLED:
+            return too_slow()
         message, hint = _meaning(error)
         return CatalogueUnusable(message, where=self.shown, hint=hint)
 
@@ -193,6 +201,9 @@ class PostgresqlDatabase:
             use_native_hstore=False,  # would ask the server for a type that no table has
         )
         patience = max(1, int(self._busy_timeout * 1000))
+        # Of one statement, where SQLite counts all of an answer: what a server offers in every version.
+        longest = int(self._patience.seconds * 1000) if self._patience is not None else 0
+        time_limit = f"; SET LOCAL statement_timeout = {longest}" if longest else ""
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
@@ -204,7 +215,7 @@ class PostgresqlDatabase:
                 )
             else:
                 driver.execute(
-                    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL jit = off"
+                    f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL jit = off{time_limit}"
                 )
 
         return engine

@@ -15,6 +15,7 @@ from typing import cast
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool, QueuePool
 
+from cachescope.catalogue.patience import Patience, too_slow
 from cachescope.catalogue.schema import metadata
 from cachescope.model.errors import CatalogueUnusable
 
@@ -27,6 +28,11 @@ _UNNOTICED = 0.1
 
 _LEFT_HALF_WRITTEN = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY)
 """What a reader is told who may not undo what a killed writer left."""
+
+_STEPS = 20_000
+"""Steps of SQLite's machine between two looks at the clock: about a millisecond."""
+
+_INTERRUPTED = "interrupted"
 
 _REMEDIES = (
     (
@@ -58,9 +64,10 @@ _REMEDIES = (
 class SqliteFile:
     """A file that is, or may become, a catalogue; ``busy_timeout`` in seconds is how long to wait for a lock."""
 
-    def __init__(self, path: Path, *, busy_timeout: float) -> None:
+    def __init__(self, path: Path, *, busy_timeout: float, patience: Patience | None = None) -> None:
         self.path = path
         self._busy_timeout = busy_timeout
+        self._patience = patience
 
     @property
     def shown(self) -> str:
@@ -165,6 +172,8 @@ class SqliteFile:
         if not isinstance(error, sqlite3.Error):
             return None
         text = str(error)
+        if text == _INTERRUPTED:
+            return too_slow()
         for sign, message, hint in _REMEDIES:
             if sign in text.lower():
                 return CatalogueUnusable(message, where=self.shown, hint=hint)
@@ -212,13 +221,15 @@ class SqliteFile:
             engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=QueuePool, pool_size=8)
         else:
             engine = create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
-        return _with_explicit_begin(engine, self._busy_timeout)
+        return _with_explicit_begin(engine, self._busy_timeout, None if writes else self._patience)
 
 
-def _with_explicit_begin(engine: Engine, busy_timeout: float) -> Engine:
+def _with_explicit_begin(engine: Engine, busy_timeout: float, patience: Patience | None = None) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+        if patience is not None:
+            driver.set_progress_handler(patience.begin(), _STEPS)
         if connection.get_execution_options().get("cachescope_write", False):
             _take_write_lock(driver, busy_timeout)
         else:

@@ -3,6 +3,7 @@
 import gc
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -46,34 +47,41 @@ def _bytes(_context: click.Context, _option: click.Parameter, value: str | None)
     callback=_bytes,
     help="Most that is kept, for example 50G (CACHESCOPE_BLOB_STORE_SIZE).",
 )
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes that answer (CACHESCOPE_WORKERS).")
+@click.option(
+    "--base-path", metavar="PATH", help="Where the site stands, e.g. /cachescope (CACHESCOPE_BASE_PATH)."
+)
+@click.option(
+    "--trusted-proxies",
+    metavar="ADDRESSES",
+    help="Proxies whose X-Forwarded-For and -Proto are believed (CACHESCOPE_TRUSTED_PROXIES).",
+)
+@click.option(
+    "--access-log",
+    type=click.Choice(["off", "text", "json"]),
+    help="A line a request on standard output (CACHESCOPE_ACCESS_LOG).",
+)
 @click.pass_obj
 def serve(
-    context: Context,
-    *,
-    host: str | None,
-    port: int | None,
-    stream: bool,
-    store: Path | None,
-    store_size: int | None,
+    context: Context, /, *, stream: bool, store: Path | None, store_size: int | None, **given: Any
 ) -> None:
-    """Serve the site, the API and virtual mirrors until Ctrl-C."""
+    """Serve the site, the API and virtual mirrors until Ctrl-C or SIGTERM; running requests are finished first.
+
+    The catalogue is opened for reading alone. Behind a proxy: docs/user/serve.md.
+    """
     from cachescope import compose
     from cachescope.web.serving import serve as serve_app
 
     gc.enable()
     chosen = context.settings(
-        host=host,
-        port=port,
-        blob_store=str(store) if store is not None else None,
-        blob_store_size=store_size,
+        **given, blob_store=str(store) if store is not None else None, blob_store_size=store_size
     )
-    with (
-        compose.reading(chosen, make=True) as (catalogue, reader),
-        compose.virtual_mirrors(catalogue, chosen, stream=stream) as virtual,
-    ):
-        serve_app(
-            compose.web_app(catalogue, reader, chosen, virtual),
-            chosen.host,
-            chosen.port,
-            announce=lambda url: say(f"cachescope is at {url} (Ctrl-C ends it)"),
-        )
+    options = compose.serving_options(chosen)
+    open_app = compose.web_service(chosen, stream=stream)
+    serve_app(
+        open_app,
+        chosen.host,
+        chosen.port,
+        announce=lambda url: say(f"cachescope is at {url}{chosen.base_path.strip('/')} (Ctrl-C ends it)"),
+        options=options,
+    )

@@ -10,6 +10,7 @@ from typing import ClassVar
 __all__ = [
     "AccessDenied",
     "AmbiguousHash",
+    "AnswerTooSlow",
     "CachescopeError",
     "CatalogueUnusable",
     "MalformedDocument",
@@ -76,13 +77,6 @@ class TooLarge(UserInputError):
 
     code = "too_large"
     http_status = 413
-
-
-class ServerBusy(UserInputError):
-    """Nothing is wrong with the question: too many ask at the moment."""
-
-    code = "busy"
-    http_status = 503
 
 
 class QuerySyntaxError(UserInputError):
@@ -183,3 +177,18 @@ class CatalogueUnusable(CachescopeError):
     code = "catalogue_unusable"
     exit_code = 6
     http_status = 500
+
+
+class AnswerTooSlow(CatalogueUnusable):
+    """A question that the database was not given more time for."""
+
+    code = "too_slow"
+    http_status = 503
+
+
+class ServerBusy(CachescopeError):
+    """A server that answers as many as it may at a time."""
+
+    code = "busy"
+    exit_code = 6
+    http_status = 503

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from cachescope.model.spec import deptype_names
 from cachescope.present import comparison, urls, wording
+from cachescope.present.base_path import placed_below
 from cachescope.present.comparison_page import ComparisonPage
 from cachescope.present.coverage_page import CoverageFormPage, CoveragePage
 from cachescope.present.figures_page import FiguresPage
@@ -86,10 +87,19 @@ class HtmlWriter:
     """Writes page models as HTML; holds the compiled templates."""
 
     def __init__(
-        self, files: Mapping[str, StaticFile], *, version: str, takes_lock_files: bool = False
+        self,
+        files: Mapping[str, StaticFile],
+        *,
+        version: str,
+        takes_lock_files: bool = False,
+        base_path: str = "",
     ) -> None:
-        """``takes_lock_files`` says whether there is a server behind the pages that answers about lock files."""
+        """``takes_lock_files`` says whether there is a server behind the pages that answers about lock files.
+
+        ``base_path`` is where the site stands: ``/cachescope``, or empty.
+        """
         self._files = files
+        self._base_path = base_path
         self._environment = Environment(
             loader=PackageLoader("cachescope.present"),
             autoescape=True,
@@ -115,7 +125,7 @@ class HtmlWriter:
         """Write one page."""
         text = self._environment.get_template(_TEMPLATES[type(page)]).render(page=page, frame=page.frame)
         # A lone surrogate out of somebody's record has no UTF-8.
-        return text.encode("utf-8", "replace")
+        return placed_below(text, self._base_path).encode("utf-8", "replace")
 
     def _asset(self, name: str) -> str:
         return urls.static(name, self._files[name].digest)

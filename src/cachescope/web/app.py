@@ -1,6 +1,6 @@
 """The web application: the rows of the route table behind HTTP, and the one map of errors."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from http import HTTPStatus
@@ -11,7 +11,9 @@ from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
 
 from cachescope.model.errors import (
+    AnswerTooSlow,
     CachescopeError,
+    CatalogueUnusable,
     MethodNotAllowed,
     ServerBusy,
     TooLarge,
@@ -25,9 +27,12 @@ from cachescope.present import urls
 from cachescope.present.pages import ErrorPage, Moved, SearchPage, error_page
 from cachescope.present.surfaces import Page, json_of, next_part, text_of
 from cachescope.present.to_html import HtmlWriter, static_files
+from cachescope.web.compression import Precoded, chosen_coding, coded, is_worthwhile, tag_of_coding
 from cachescope.web.cors import Readers, options_handlers
 from cachescope.web.description import ApiDescription
 from cachescope.web.exports import package_badge, package_table
+from cachescope.web.health import HealthPages
+from cachescope.web.limits import TOO_LARGE, RequestGate, RequestLimits
 from cachescope.web.lock_files import Busy, LockFilePages, UploadLimits
 from cachescope.web.negotiation import Surface, entity_tag, is_current, wanted_surface
 from cachescope.web.parameters import read_request, read_scope
@@ -51,6 +56,9 @@ _MEMORY = "no-store"
 _EXIT = "X-Cachescope-Exit"
 """Names the exit code that the command would have ended with."""
 
+_COME_AGAIN = "5"
+"""Seconds after which who was not answered may try again."""
+
 _LONGEST_SUBJECT = 200
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD]
 
@@ -67,16 +75,30 @@ def create_app(
     limits: UploadLimits | None = None,
     virtual: VirtualMirrors | None = None,
     readers: Sequence[str] = (),
+    base_path: str = "",
+    request_limits: RequestLimits | None = None,
+    oldest: float = 0,
+    counted: Callable[[], Iterable[str]] | None = None,
+    on_stop: Callable[[], None] | None = None,
 ) -> Litestar:
     """Make the application. ``on_error`` logs what went wrong and returns the id under which it stands in the log.
 
     Without ``lock_answers`` and ``limits`` no lock files are taken, without ``virtual`` there are no virtual mirrors.
-    ``readers`` are origins whose pages may read answers.
+    ``readers`` are origins whose pages may read answers. ``base_path`` is where the site stands (``/cachescope``, empty
+    for ``/``), ``oldest`` the age in seconds from which ``/healthz`` calls the data stale, ``counted`` gives metrics.
+    ``on_stop`` is called once nobody is answered any more.
     """
     takes_lock_files = lock_answers is not None and limits is not None
     allowed = Readers(readers)
-    site = _Site(reader, now=now, version=version, on_error=on_error, takes_lock_files=takes_lock_files)
-    handlers = [HTTPRouteHandler("/healthz", http_method=_METHODS, sync_to_thread=False)(site.health)]
+    site = _Site(
+        reader,
+        now=now,
+        version=version,
+        on_error=on_error,
+        takes_lock_files=takes_lock_files,
+        base_path=base_path,
+    )
+    handlers = HealthPages(reader, now=now, send=site.sent, oldest=oldest, counted=counted).handlers()
     handlers.append(
         HTTPRouteHandler("/static/{name:str}", http_method=_METHODS, sync_to_thread=False)(site.static)
     )
@@ -90,7 +112,7 @@ def create_app(
         for path in (route.path, urls.api(route.path))
     ]
     if lock_answers is not None and limits is not None:
-        handlers += LockFilePages(lock_answers, site, limits).handlers()
+        handlers += LockFilePages(lock_answers, site, limits, base_path=base_path).handlers()
     if virtual is not None:
         handlers += VirtualMirrorPages(virtual, site).handlers()
     handlers += ApiDescription(site, version=version).handlers()
@@ -100,6 +122,8 @@ def create_app(
         route_handlers=handlers,
         before_send=[allowed.mark],
         exception_handlers={Exception: site.failure},
+        middleware=[RequestGate(request_limits or RequestLimits()).around],
+        on_shutdown=[on_stop] if on_stop is not None else [],
         openapi_config=None,
         logging_config=None,
         debug=False,
@@ -115,6 +139,8 @@ class _Answer:
     cache: str
     status: int = HTTPStatus.OK
     headers: Mapping[str, str] = field(default_factory=dict)
+    precoded: Precoded | None = None
+    """The body in all codings, where it never changes."""
 
 
 class _Site:
@@ -128,12 +154,17 @@ class _Site:
         version: str,
         on_error: Callable[[Exception], str],
         takes_lock_files: bool,
+        base_path: str,
     ) -> None:
         self._reader = reader
         self._now = now
         self._on_error = on_error
+        self._base_path = base_path
         self._files = static_files()
-        self._html = HtmlWriter(self._files, version=version, takes_lock_files=takes_lock_files)
+        self._precoded = {name: Precoded(one.content) for name, one in self._files.items()}
+        self._html = HtmlWriter(
+            self._files, version=version, takes_lock_files=takes_lock_files, base_path=base_path
+        )
 
     def handler(self, route: Route[Any]) -> Callable[[_Request], Response[bytes]]:
         """Make the handler of one page."""
@@ -148,7 +179,7 @@ class _Site:
             page = route.answer(self._reader, asked)
             cache = f"public, max-age={route.lifetime}"
             if isinstance(page, Moved):
-                return _moved(request, page.address, cache)
+                return _moved(request, page.address, cache, base_path=self._base_path)
             return _respond(request, self._written(request, page, cache=cache))
 
         return answer
@@ -161,7 +192,12 @@ class _Site:
         named = request.query_params.get("v") == found.digest
         return _respond(
             request,
-            _Answer(body=found.content, content_type=found.media_type, cache=_FOR_EVER if named else _SHORT),
+            _Answer(
+                body=found.content,
+                content_type=found.media_type,
+                cache=_FOR_EVER if named else _SHORT,
+                precoded=self._precoded[found.name],
+            ),
         )
 
     def now(self) -> datetime:
@@ -195,16 +231,11 @@ class _Site:
         body = package_table(self._reader, asked)
         return _respond(request, _Answer(body=body, content_type="text/csv; charset=utf-8", cache=_SHORT))
 
-    def health(self, request: _Request) -> Response[bytes]:
-        """Say that the process answers."""
-        surface = wanted_surface(request.headers.get("accept", ""))
-        is_json = surface is Surface.JSON
-        body = b'{"status": "ok"}\n' if is_json else b"ok\n"
-        form = Surface.JSON if is_json else Surface.TEXT
-        return _respond(
-            request,
-            _Answer(body=body, content_type=form.content_type, cache=_MEMORY, headers={"Vary": "Accept"}),
-        )
+    def sent(self, request: _Request, body: bytes, content_type: str, status: int) -> Response[bytes]:
+        """Send what is true at this moment alone."""
+        headers = {"Vary": "Accept"}
+        answer = _Answer(body=body, content_type=content_type, cache=_MEMORY, status=status, headers=headers)
+        return _respond(request, answer)
 
     def failure(self, request: _Request, problem: Exception) -> Response[bytes]:
         """Answer with an error, in the form in which the page was asked."""
@@ -221,13 +252,19 @@ class _Site:
             answer = replace(answer, headers={**answer.headers, "Allow": allowed})
         if isinstance(problem, Busy):
             answer = replace(answer, headers={**answer.headers, **(problem.headers or {})})
+        if isinstance(problem, ServerBusy | AnswerTooSlow):
+            answer = replace(answer, headers={**answer.headers, "Retry-After": _COME_AGAIN})
         return _respond(request, answer)
 
     def _understood(self, request: _Request, problem: Exception) -> tuple[CachescopeError, int]:
         """The one map from what went wrong to what is said about it."""
         if isinstance(problem, CachescopeError):
-            if problem.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            expected = isinstance(problem, ServerBusy | AnswerTooSlow)
+            if problem.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR and not expected:
                 self._on_error(problem)
+            if isinstance(problem, CatalogueUnusable):
+                # Where the database is says the log, and nobody else.
+                return type(problem)(problem.message, hint=problem.hint), problem.http_status
             return problem, problem.http_status
         if isinstance(problem, HTTPException) and (
             problem.status_code < HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(problem, Busy)
@@ -292,7 +329,7 @@ def _allowed_methods(problem: Exception) -> str:
 
 
 def _refusal(request: _Request, problem: HTTPException) -> UserInputError:
-    path = request.scope["path"]
+    path = request.scope["path"][:_LONGEST_SUBJECT]
     match problem.status_code:
         case HTTPStatus.NOT_FOUND:
             return UnknownAddress("there is no page at this address", where=path, hint="start at /")
@@ -313,8 +350,9 @@ def _refusal(request: _Request, problem: HTTPException) -> UserInputError:
         case HTTPStatus.SERVICE_UNAVAILABLE:
             return ServerBusy("too many lock files are asked about at the moment", hint="try again soon")
         case _:
-            phrase = HTTPStatus(problem.status_code).phrase.lower()
-            return UserInputError(f"the request cannot be understood: {phrase}", where=path)
+            status = HTTPStatus(problem.status_code)
+            said = TOO_LARGE.get(status, f"the request cannot be understood: {status.phrase.lower()}")
+            return UserInputError(said, where=path)
 
 
 def _is_api(request: _Request) -> bool:
@@ -327,8 +365,8 @@ def _parameters(request: _Request) -> Mapping[str, str]:
     return {key: request.query_params.getall(key)[0] for key in request.query_params}
 
 
-def _moved(request: _Request, address: str, cache: str) -> Response[bytes]:
-    target = urls.api(address) if _is_api(request) else address
+def _moved(request: _Request, address: str, cache: str, *, base_path: str) -> Response[bytes]:
+    target = base_path + (urls.api(address) if _is_api(request) else address)
     headers = {"Location": target} if _is_api(request) else {"Location": target, "Vary": "Accept"}
     return _respond(
         request,
@@ -343,13 +381,22 @@ def _moved(request: _Request, address: str, cache: str) -> Response[bytes]:
 
 
 def _respond(request: _Request, answer: _Answer) -> Response[bytes]:
-    """Send it: whole, its headers alone (HEAD), or word that the asker has it."""
+    """Send it: whole, its headers alone (HEAD), or word that the asker has it; coded as the asker likes."""
     headers = {**_SECURITY, "Cache-Control": answer.cache, **answer.headers}
+    coding = ""
+    if is_worthwhile(answer.body, answer.content_type):
+        headers["Vary"] = ", ".join(filter(None, (headers.get("Vary"), "Accept-Encoding")))
+        coding = chosen_coding(request.headers.get("accept-encoding", ""))
     if answer.status == HTTPStatus.OK and request.method in {HttpMethod.GET, HttpMethod.HEAD}:
-        headers["ETag"] = entity_tag(answer.body)
+        headers["ETag"] = tag_of_coding(entity_tag(answer.body), coding)
         if is_current(request.headers.get("if-none-match", ""), headers["ETag"]):
             return Response(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    body = answer.body
+    if coding:
+        headers["Content-Encoding"] = coding
+        body = coded(body, coding) if answer.precoded is None else answer.precoded.form(coding)
     headers["Content-Type"] = answer.content_type
-    headers["Content-Length"] = str(len(answer.body))
-    body = b"" if request.method == HttpMethod.HEAD else answer.body
+    headers["Content-Length"] = str(len(body))
+    if request.method == HttpMethod.HEAD:
+        body = b""
     return Response(body, status_code=answer.status, headers=headers, media_type=answer.content_type)

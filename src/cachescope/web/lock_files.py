@@ -120,8 +120,11 @@ class _Given:
 class LockFilePages:
     """The handlers of all addresses that take a lock file."""
 
-    def __init__(self, answers: LockAnswers, site: Site, limits: UploadLimits) -> None:
+    def __init__(
+        self, answers: LockAnswers, site: Site, limits: UploadLimits, *, base_path: str = ""
+    ) -> None:
         self._answers = answers
+        self._base_path = base_path
         self._site = site
         self._limits = limits
         self._receiving = anyio.Semaphore(limits.received_at_once)
@@ -179,15 +182,19 @@ class LockFilePages:
         page = coverage_form_page(
             await anyio.to_thread.run_sync(self._answers.against_names),
             largest=self._limits.largest,
-            origin=_origin(request),
+            origin=self._origin(request),
             scope=urls.EVERYWHERE,
             now=self._site.now(),
         )
         return self._site.page(request, page)
 
+    def _origin(self, request: _Request) -> str:
+        """Return where the asker found the site: scheme, host and the path that it stands below."""
+        return f"{request.url.scheme}://{request.url.netloc}{self._base_path}"
+
     def _page(self, request: _Request, given: _Given) -> Response[bytes]:
         found = self._answers.explained(given.asked(), deptypes=_deptypes(given), host=_host(given))
-        page = coverage_page(found, origin=_origin(request), scope=urls.EVERYWHERE, now=self._site.now())
+        page = coverage_page(found, origin=self._origin(request), scope=urls.EVERYWHERE, now=self._site.now())
         return self._site.page(request, page)
 
     def _coverage(self, request: _Request, given: _Given) -> Response[bytes]:
@@ -343,8 +350,3 @@ def _api_surface(request: _Request) -> Surface:
     """JSON unless text is asked for; the API has no pages."""
     found = wanted_surface(request.headers.get("accept", ""))
     return found if found is Surface.TEXT else Surface.JSON
-
-
-def _origin(request: _Request) -> str:
-    """Return where the asker found the site: scheme and host."""
-    return f"{request.url.scheme}://{request.url.netloc}"

@@ -1,0 +1,36 @@
+"""How long a database may take for an answer."""
+
+import time
+from collections.abc import Callable
+
+from cachescope.model.errors import AnswerTooSlow
+
+__all__ = ["Patience", "too_slow"]
+
+
+def too_slow() -> AnswerTooSlow:
+    """Return what is told of an answer that did not come in time."""
+    return AnswerTooSlow(
+        "the answer took too long and was given up",
+        hint="ask for less: a narrower query, one ref or one package",
+    )
+
+
+class Patience:
+    """The longest time for one answer, and word that nobody waits any more; shared by all connections of a catalogue."""
+
+    def __init__(self, seconds: float = 0) -> None:
+        """0 waits for ever."""
+        self.seconds = seconds
+        self._is_over = False
+
+    def end(self) -> None:
+        """Give up all that is asked, now and later."""
+        self._is_over = True
+
+    def begin(self) -> Callable[[], bool]:
+        """Begin to wait for an answer; what is returned says whether it came too late."""
+        if not self.seconds:
+            return lambda: self._is_over
+        until = time.monotonic() + self.seconds
+        return lambda: self._is_over or time.monotonic() > until

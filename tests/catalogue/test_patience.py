@@ -1,0 +1,41 @@
+"""An answer that takes too long is given up, in both databases; the next one is answered."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, text
+
+from cachescope.catalogue.address import CatalogueAddress
+from cachescope.catalogue.engine import open_for_reading
+from cachescope.catalogue.patience import Patience
+from cachescope.model.errors import AnswerTooSlow
+
+
+def _work_for_ever(connection: Connection) -> None:
+    connection.execute(
+        text(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) "
+            "SELECT count(*) FROM n"
+        )
+    ).scalar()
+
+
+def test_answer_that_takes_too_long_is_given_up(each_new_catalogue: Callable[[], CatalogueAddress]) -> None:
+    with open_for_reading(each_new_catalogue(), busy_timeout=1, patience=Patience(0.05)) as catalogue:
+        with pytest.raises(AnswerTooSlow) as caught, catalogue.reading() as connection:
+            _work_for_ever(connection)
+        assert caught.value.http_status == 503
+        with catalogue.reading() as connection:
+            assert connection.execute(text("SELECT 1")).scalar() == 1
+
+
+def test_nobody_waits_any_more_at_the_end(sample_file: Path) -> None:
+    patience = Patience()
+    patience.end()
+    with (
+        open_for_reading(sample_file, busy_timeout=1, patience=patience) as catalogue,
+        pytest.raises(AnswerTooSlow),
+        catalogue.reading() as connection,
+    ):
+        _work_for_ever(connection)
