@@ -328,7 +328,7 @@ def _allowed_methods(problem: Exception) -> str:
     return next((value for key, value in (headers or {}).items() if key.lower() == "allow"), "")
 
 
-def _refusal(request: _Request, problem: HTTPException) -> UserInputError:
+def _refusal(request: _Request, problem: HTTPException) -> CachescopeError:
     path = request.scope["path"][:_LONGEST_SUBJECT]
     match problem.status_code:
         case HTTPStatus.NOT_FOUND:
