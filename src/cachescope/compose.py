@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from cachescope.jobs.sizes import SizeReader
     from cachescope.jobs.virtual_serving import VirtualServing
     from cachescope.jobs.virtual_writing import VirtualWriter
+    from cachescope.model.identity import Ref
     from cachescope.model.virtual import VirtualMirror
     from cachescope.transport.blob_store import BlobStore
     from cachescope.transport.gpgv import TrustedKeys
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from cachescope.transport.options import TransportOptions
     from cachescope.transport.source import ByteSource
     from cachescope.web.serving import ServingOptions
+    from cachescope.web.static_export import StaticSite
 
 __all__ = [
     "Writing",
@@ -53,6 +55,7 @@ __all__ = [
     "reading",
     "serving_options",
     "settings",
+    "static_site",
     "virtual_mirrors",
     "virtual_of_settings",
     "virtual_writer",
@@ -448,6 +451,17 @@ def web_app(catalogue: "Catalogue", reader: "Reader", chosen: Settings, **more: 
         oldest=chosen.stale_after_hours * 3600,
         **more,
     )
+
+
+@contextmanager
+def static_site(chosen: Settings, *, ref: "Ref | None", with_binaries: bool) -> "Iterator[StaticSite]":
+    """Open the catalogue for an export of the site. Raises ``CatalogueUnusable`` and ``NotInCatalogue``."""
+    from cachescope.catalogue.site_index import CatalogueSiteIndex
+    from cachescope.web.static_export import StaticSite
+
+    with reading(chosen) as (catalogue, reader):
+        index = CatalogueSiteIndex(catalogue)
+        yield StaticSite(reader, index, ref=ref, with_binaries=with_binaries, version=__version__)
 
 
 def _logged(error: Exception) -> str:

@@ -27,7 +27,21 @@ def page(context: Context, *, package: str, ref: str, with_sizes: bool) -> None:
     write_bytes(data)
 
 
-@click.group()
+class _Exports(click.Group):
+    """The site needs templates and processes, which take longer to load than other exports to run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), "site"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "site":
+            return super().get_command(ctx, cmd_name)
+        from cachescope.cli.site_exporting import export_site
+
+        return export_site
+
+
+@click.group(cls=_Exports)
 def export() -> None:
     """Write files from the catalogue."""
 

@@ -11,6 +11,7 @@ from cachescope.present import urls, wording
 from cachescope.present.dag_picture import DagPicture, dag_picture
 from cachescope.present.dependency_tree import DependencyTrees, TreeRow, dependency_trees
 from cachescope.present.pages import Frame, Moved, PageRequest
+from cachescope.present.urls import Scope
 
 __all__ = ["DEPENDENTS_SHOWN", "Closure", "SpecPage", "TreeLine", "closure_words", "size_words", "spec_page"]
 
@@ -109,6 +110,7 @@ def spec_page(
     spec = result.spec
     if request.subject != spec.hash:
         return Moved(urls.spec(spec.hash, request.scope))
+    scope = _known_scope(result, request.scope)
     trees = dependency_trees(result)
     too_long = len(result.record) > _RECORD_CHARACTERS
     to_run = _cut(trees.to_run, _TREE_ROOM)
@@ -117,8 +119,8 @@ def spec_page(
         frame=Frame(
             title=f"{spec.name}@{wording.cut(spec.version)} /{spec.hash[:7]}",
             section="packages",
-            address=urls.spec(spec.hash, request.scope),
-            scope=request.scope,
+            address=urls.spec(spec.hash, scope),
+            scope=scope,
             now=request.now,
         ),
         result=result,
@@ -142,6 +144,15 @@ def spec_page(
         host=_host_parts(request.host),
         host_verdict=host_verdict,
     )
+
+
+def _known_scope(result: SpecReport, scope: Scope) -> Scope:
+    """Return the scope, widened until a source of it speaks of the spec: its package has no page within another one."""
+    speaking = {place.source.mirror for place in result.places if place.until is None}
+    for wider in (scope, scope.only_ref()):
+        if any(wider.ref in (None, one.ref) and wider.stack in (None, one.stack) for one in speaking):
+            return wider
+    return urls.EVERYWHERE
 
 
 def _host_parts(host: str) -> Mapping[str, str]:

@@ -4,7 +4,9 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import resources
+from typing import Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -18,12 +20,13 @@ from cachescope.present.figures_page import FiguresPage
 from cachescope.present.home_page import HomePage
 from cachescope.present.mirror_page import MirrorPage
 from cachescope.present.package_page import PackagePage, compiler_shown
-from cachescope.present.pages import CachesPage, ErrorPage, PackagesPage, SearchPage, SuggestionsPage
+from cachescope.present.pages import CachesPage, ErrorPage, Frame, PackagesPage, SearchPage, SuggestionsPage
 from cachescope.present.spec_page import SpecPage
+from cachescope.present.static_addresses import StaticAddresses
 from cachescope.present.surfaces import Page
 from cachescope.present.virtual_page import VirtualPage
 
-__all__ = ["HtmlWriter", "StaticFile", "static_files"]
+__all__ = ["Framed", "HtmlWriter", "StaticFile", "static_files"]
 
 _TEMPLATES: Mapping[type[Page], str] = {
     HomePage: "home.html",
@@ -83,6 +86,19 @@ def _shown(value: object) -> object:
     return value
 
 
+def _moment(then: datetime, _: datetime) -> str:
+    return wording.moment(then)
+
+
+class Framed(Protocol):
+    """What every page model has."""
+
+    @property
+    def frame(self) -> Frame:
+        """What stands around the page."""
+        ...
+
+
 class HtmlWriter:
     """Writes page models as HTML; holds the compiled templates."""
 
@@ -93,10 +109,12 @@ class HtmlWriter:
         version: str,
         takes_lock_files: bool = False,
         base_path: str = "",
+        static: StaticAddresses | None = None,
     ) -> None:
         """``takes_lock_files`` says whether there is a server behind the pages that answers about lock files.
 
-        ``base_path`` is where the site stands: ``/cachescope``, or empty.
+        ``base_path`` is where the site stands: ``/cachescope``, or empty. With ``static`` there is no server at all:
+        pages are written for files of that site.
         """
         self._files = files
         self._base_path = base_path
@@ -119,11 +137,20 @@ class HtmlWriter:
             compiler_shown=compiler_shown,
             version=version,
             takes_lock_files=takes_lock_files,
+            served=static is None,
+            static_scope=static.scope if static is not None else None,
+            # Files are read at any time after they were written.
+            age=wording.age if static is None else _moment,
+            shown_address=(lambda address: address) if static is None else static.file_of,
         )
 
     def write(self, page: Page) -> bytes:
         """Write one page."""
-        text = self._environment.get_template(_TEMPLATES[type(page)]).render(page=page, frame=page.frame)
+        return self.write_with(_TEMPLATES[type(page)], page)
+
+    def write_with(self, template: str, page: Framed) -> bytes:
+        """Write a page by the template of this name."""
+        text = self._environment.get_template(template).render(page=page, frame=page.frame)
         # A lone surrogate out of somebody's record has no UTF-8.
         return placed_below(text, self._base_path).encode("utf-8", "replace")
 

@@ -15,18 +15,21 @@ _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _NO_FOLDER = frozenset({errno.ENOTDIR, errno.EEXIST})
 
 
-def write_atomically(path: Path, data: bytes) -> bool:
+def write_atomically(path: Path, data: bytes, *, durable: bool = True, temporary: Path | None = None) -> bool:
     """Write ``data`` to ``path`` and say whether that changed anything; folders above are made.
 
     A file that holds these bytes already is not touched and keeps its time. Others are replaced in one step, after
     their bytes are on the disk: readers, and a machine that loses power, see the old file or the new one. An existing
     file keeps its mode. Raises ``UserInputError`` where the place cannot be written; then nothing is left there.
+
+    What is not ``durable`` is replaced in one step too, but left to the system to bring to the disk. ``temporary`` is
+    where the bytes stand until they are whole, for who writes alone; without it, under a name of its own.
     """
     try:
         if _holds(path, data):
             return False
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, data)
+        _replace(path, data, temporary, durable=durable)
     except OSError as error:
         raise unwritable(path, error) from error
     return True
@@ -40,18 +43,20 @@ def _holds(path: Path, data: bytes) -> bool:
         return False
 
 
-def _replace(path: Path, data: bytes) -> None:
+def _replace(path: Path, data: bytes, temporary: Path | None, *, durable: bool) -> None:
     # A short name of its own: that of the file may be as long as names can be.
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    new = os.O_EXCL if temporary is None else os.O_TRUNC | os.O_NOFOLLOW
+    temporary = temporary or path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         # Mode 0666 less the umask, as any new file: what is exported is often served by another user.
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | new | os.O_CLOEXEC, 0o666)
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             if path.is_file():
                 os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:  # also for Ctrl-C
         temporary.unlink(missing_ok=True)
