@@ -60,6 +60,7 @@ _COME_AGAIN = "5"
 """Seconds after which who was not answered may try again."""
 
 _LONGEST_SUBJECT = 200
+_DOCUMENTS = ("/badge/", "/table/", "/feeds/", "/sitemaps/")
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD]
 
 _Request = Request[Any, Any, Any]
@@ -281,7 +282,11 @@ class _Site:
 
     def _written(self, request: _Request, page: Page, *, cache: str, status: int = HTTPStatus.OK) -> _Answer:
         in_api = _is_api(request)
-        surface = wanted_surface(request.headers.get("accept", ""))
+        accept = request.headers.get("accept", "")
+        surface = wanted_surface(accept)
+        if surface is Surface.HTML and "html" not in accept and _is_document(request):
+            # Who asks for a picture or a table is a program: only what wants HTML by its name gets any.
+            surface = Surface.JSON
         if in_api and not (request.method == HttpMethod.POST and surface is Surface.TEXT):
             surface = Surface.JSON
         match surface:
@@ -358,6 +363,11 @@ def _refusal(request: _Request, problem: HTTPException) -> CachescopeError:
 def _is_api(request: _Request) -> bool:
     path = request.scope["path"]
     return path == urls.API or path.startswith(urls.API + "/")
+
+
+def _is_document(request: _Request) -> bool:
+    """Whether it is no page that stands here, but a document for programs."""
+    return request.scope["path"].startswith(_DOCUMENTS)
 
 
 def _parameters(request: _Request) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from cachescope.model.identity import PATTERNS
 from cachescope.model.results import PACKAGE_SORTS
 from cachescope.present import lock_shapes, shapes, urls
 from cachescope.present.pages import DEFAULT_LIMIT, LARGEST_PART, PACKAGES_PER_PAGE
-from cachescope.web.parameters import HIGHEST_PAGE, LONGEST_QUERY
+from cachescope.web.parameters import HIGHEST_PAGE, LONGEST_NAME, LONGEST_QUERY
 
 __all__ = ["OPERATIONS", "PARAMETERS", "PATH_PARAMETERS", "Health", "Operation", "Parameter"]
 
@@ -73,7 +73,7 @@ class Health(TypedDict):
     status: Literal["ok"]
 
 
-def _text(pattern: str = "", longest: int = 200) -> Any:
+def _text(pattern: str = "", longest: int = LONGEST_NAME) -> Any:
     """An empty value is as good as none."""
     if pattern:
         return Annotated[str, Meta(pattern=f"^({pattern})?$", max_length=longest)]

@@ -9,10 +9,12 @@ from cachescope.present.pages import LARGEST_PART, PageRequest
 from cachescope.present.urls import Scope
 from cachescope.query.hosts import HOST_KEYS
 
-__all__ = ["HIGHEST_PAGE", "LONGEST_QUERY", "read_request", "read_scope"]
+__all__ = ["HIGHEST_PAGE", "LONGEST_NAME", "LONGEST_QUERY", "read_request", "read_scope"]
 
 LONGEST_QUERY = 2000
+LONGEST_NAME = 200
 HIGHEST_PAGE = 999_999
+_NAMES = frozenset({"prefix", "first", "second", *HOST_KEYS})
 
 
 def read_request(
@@ -22,6 +24,8 @@ def read_request(
     for name, value in parameters.items():
         if "\0" in value:
             raise UserInputError(f"{name} holds a NUL", hint="no name, version or query has one")
+        if name in _NAMES and len(value) > LONGEST_NAME:
+            raise UserInputError(f"{name} is too long", hint=f"at most {LONGEST_NAME} characters")
     query = parameters.get("q", "").strip()
     if len(query) > LONGEST_QUERY:
         raise UserInputError(
