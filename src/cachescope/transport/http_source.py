@@ -38,7 +38,7 @@ from cachescope.transport.source import (
 __all__ = ["HttpSource"]
 
 _CHUNK = 64 * 1024
-_OPENED_CHUNK = 256 * 1024
+_OPENED_CHUNK = 64 * 1024  # small: all of a chunk has to arrive before any of it is handed on
 _WORTH_READING = 64 * 1024  # bytes of an unwanted answer that cost less than a new connection
 _LONGEST_VALIDATOR = 1024
 
