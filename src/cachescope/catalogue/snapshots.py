@@ -6,6 +6,7 @@ Presence is an interval: a record that stays costs nothing, one that comes, goes
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from itertools import chain
 
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
@@ -51,9 +52,13 @@ class SnapshotWriter:
     """Writes the snapshots of one transaction, and at its end the counts and summaries of all that they touched."""
 
     def __init__(
-        self, connection: Connection, *, now: datetime, progress: Callable[[int, int], None] | None = None
+        self,
+        connection: Connection,
+        *,
+        now: datetime,
+        progress: Callable[[str, int, int], None] | None = None,
     ) -> None:
-        """``progress`` is told how many of how many new records of a source are written."""
+        """``progress`` is told of each mirror how many of how many new records of a source are written."""
         self._connection = connection
         self._now = to_stored(now)
         self._progress = progress
@@ -94,9 +99,9 @@ class SnapshotWriter:
         for source_id in sorted(self._sources):
             self._describe_source(source_id)
             counts[source_id] = self._count(source_id)
-        for mirror, touched in self._touched.items():
-            if names := self._names(touched):
-                summarise(self._connection, mirror, names)
+        touched = {mirror: self._names(one) for mirror, one in self._touched.items()}
+        if any(touched.values()):
+            summarise(self._connection, {mirror: names for mirror, names in touched.items() if names})
         self._touched.clear()
         if self._opened > _MANY_SPECS:
             take_statistics(self._connection)
@@ -123,7 +128,7 @@ class SnapshotWriter:
             pages = self._pages_of(source_id)
             new_here = [one for one in new_here if one not in pages]
         found = self._specs.find(new_here)
-        written = self._write_specs(records, new_here, current, found)
+        written = self._write_specs(mirror, records, new_here, current, found)
         rejected = [*records.rejected, *written.rejected]
         unreadable = written.unreadable
         _refuse(rejected, strict=strict, readable=len(incoming) - len(unreadable))
@@ -206,6 +211,7 @@ class SnapshotWriter:
 
     def _write_specs(
         self,
+        mirror: MirrorName,
         records: SpecRecords,
         new_here: Sequence[DagHash],
         current: Mapping[DagHash, tuple[int, int]],
@@ -223,7 +229,8 @@ class SnapshotWriter:
         if not wanted:
             return Written(known, frozenset(), ())
         known.update({one: key for one, (key, _) in current.items()})
-        written = self._specs.write(records, wanted, known, doubted=doubted, progress=self._progress)
+        progress = partial(self._progress, str(mirror)) if self._progress is not None else None
+        written = self._specs.write(records, wanted, known, doubted=doubted, progress=progress)
         # Of a doubted spec a record stands, even if this one cannot be read.
         return replace(written, unreadable=written.unreadable - doubted)
 

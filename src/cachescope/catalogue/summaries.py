@@ -4,14 +4,16 @@ A spec counts once in a scope, with the highest presence that any source of the 
 systems and targets are those of binaries (present or unstated), or of the mentions where there is no binary.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    Label,
     Select,
+    Subquery,
     case,
     delete,
     distinct,
@@ -30,8 +32,8 @@ __all__ = ["CHUNK", "chunks", "package_counts", "summarise", "summarise_ref"]
 CHUNK = 500
 """How many keys one statement lists; below the limits of every database."""
 
-_MANY_NAMES = 2000
-"""From so many changed packages on, one pass over the whole scope is cheaper than many small ones."""
+_MANY_NAMES = CHUNK
+"""Where more packages changed than one statement lists, one pass over the whole scope is cheaper than several."""
 
 Key = TypeVar("Key")
 
@@ -41,20 +43,27 @@ def chunks(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
     return (keys[start : start + CHUNK] for start in range(0, len(keys), CHUNK))
 
 
-def summarise(connection: Connection, mirror: MirrorName, names: Sequence[int]) -> None:
-    """Count these packages anew: for the mirror, for its ref, and for the whole catalogue."""
-    mirrors, refs = _how_many(connection, mirror.ref)
-    for some in _name_groups(names):
-        _replace(connection, mirror.ref, mirror.stack, some)
-        if mirrors > 1:
-            _replace(connection, mirror.ref, "", some)
-        if refs > 1:
+def summarise(connection: Connection, touched: Mapping[MirrorName, Collection[int]]) -> None:
+    """Count these packages of mirrors anew: for each mirror, then once for each of their refs and for the whole catalogue."""
+    of_refs: dict[Ref, set[int]] = {}
+    for mirror, names in touched.items():
+        of_refs.setdefault(mirror.ref, set()).update(names)
+        for some in _name_groups(names):
+            _replace(connection, mirror.ref, mirror.stack, some)
+    for ref, names in of_refs.items():
+        only = _only_mirror(connection, ref)
+        if only is not None:
+            # The figures of the one mirror are those of its ref; likewise below of a catalogue with one ref.
+            _copy(connection, (ref, only), (ref, ""))
+            continue
+        for some in _name_groups(names):
+            _replace(connection, ref, "", some)
+    refs = connection.execute(select(t.mirror.c.ref).distinct().limit(2)).scalars().all()
+    if len(refs) == 1 and refs[0] in of_refs:
+        _copy(connection, (refs[0], ""), ("", ""))
+    else:
+        for some in _name_groups(set().union(*of_refs.values())):
             _replace(connection, "", "", some)
-    # Of a ref with one mirror, the figures of the mirror are those of the ref; likewise of a catalogue with one ref.
-    if mirrors == 1:
-        _copy(connection, (mirror.ref, mirror.stack), (mirror.ref, ""))
-    if refs == 1:
-        _copy(connection, (mirror.ref, ""), ("", ""))
 
 
 def summarise_ref(connection: Connection, ref: Ref) -> None:
@@ -63,17 +72,16 @@ def summarise_ref(connection: Connection, ref: Ref) -> None:
     _replace(connection, "", "", None)
 
 
-def _name_groups(names: Sequence[int]) -> Iterator[Sequence[int] | None]:
-    return iter([None]) if len(names) > _MANY_NAMES else chunks(names)
+def _name_groups(names: Collection[int]) -> Iterator[Sequence[int] | None]:
+    return iter([None]) if len(names) > _MANY_NAMES else chunks(sorted(names))
 
 
-def _how_many(connection: Connection, ref: Ref) -> tuple[int, int]:
-    """Return the number of mirrors of a ref, and of refs."""
-    of_ref = case((t.mirror.c.ref == ref, 1), else_=0)
-    mirrors, refs = connection.execute(
-        select(func.sum(of_ref, type_=Integer), func.count(distinct(t.mirror.c.ref)))
-    ).one()
-    return int(mirrors or 0), int(refs)
+def _only_mirror(connection: Connection, ref: Ref) -> str | None:
+    """Return the stack of the one mirror of a ref; None where there are several."""
+    stacks = (
+        connection.execute(select(t.mirror.c.stack).where(t.mirror.c.ref == ref).limit(2)).scalars().all()
+    )
+    return stacks[0] if len(stacks) == 1 else None
 
 
 def _copy(connection: Connection, source: tuple[str, str], scope: tuple[str, str]) -> None:
@@ -123,33 +131,24 @@ def package_counts(
             .join(t.spec, t.spec.c.id == t.presence.c.spec_id)
         )
         .where(*scope)
-        .group_by(
-            t.spec.c.id, t.spec.c.name_id, t.spec.c.version_id, t.spec.c.compiler_id, t.spec.c.architecture_id
-        )
+        .group_by(t.spec.c.id)
         .subquery("specs")
     )
-    binary = case((specs.c.state > int(Presence.MENTIONED), 1), else_=0)
-    newest = func.first_value(specs.c.version_id, type_=Integer).over(
-        partition_by=specs.c.name_id, order_by=(binary.desc(), t.version.c.key.desc().nulls_last())
+    # Specs that differ in no column that is counted are put together first: they are a twentieth of all, and what
+    # follows sorts its rows for each column.
+    alike = _alike(specs)
+    newest = func.first_value(alike.c.version_id, type_=Integer).over(
+        partition_by=alike.c.name_id, order_by=(alike.c.binary.desc(), t.version.c.key.desc().nulls_last())
     )
     ranked = (
-        select(
-            specs,
-            binary.label("binary"),
-            newest.label("newest"),
-            t.architecture.c.os,
-            t.architecture.c.target,
-        )
+        select(alike, newest.label("newest"), t.architecture.c.os, t.architecture.c.target)
         .select_from(
-            specs.outerjoin(t.version, t.version.c.id == specs.c.version_id).outerjoin(
-                t.architecture, t.architecture.c.id == specs.c.architecture_id
+            alike.outerjoin(t.version, t.version.c.id == alike.c.version_id).outerjoin(
+                t.architecture, t.architecture.c.id == alike.c.architecture_id
             )
         )
         .subquery("ranked")
     )
-
-    def having(presence: Presence) -> ColumnElement[int]:
-        return func.sum(case((ranked.c.state == int(presence), 1), else_=0), type_=Integer)
 
     def different(column: ColumnElement[object]) -> ColumnElement[int]:
         of_binaries = func.count(distinct(case((ranked.c.binary == 1, column))))
@@ -159,12 +158,31 @@ def package_counts(
         literal(ref).label("ref"),
         literal(stack).label("stack"),
         ranked.c.name_id,
-        having(Presence.PRESENT),
-        having(Presence.MENTIONED),
-        having(Presence.UNSTATED),
+        func.sum(ranked.c.present, type_=Integer),
+        func.sum(ranked.c.mentioned, type_=Integer),
+        func.sum(ranked.c.unstated, type_=Integer),
         different(ranked.c.version_id),
         different(ranked.c.compiler_id),
         different(ranked.c.os),
         different(ranked.c.target),
         func.max(ranked.c.newest),
     ).group_by(ranked.c.name_id)
+
+
+def _alike(specs: Subquery) -> Subquery:
+    """Count the specs of each name, version, compiler and architecture by presence."""
+    columns = (specs.c.name_id, specs.c.version_id, specs.c.compiler_id, specs.c.architecture_id)
+
+    def having(presence: Presence) -> Label[int]:
+        counted = func.sum(case((specs.c.state == int(presence), 1), else_=0), type_=Integer)
+        return counted.label(presence.name.lower())
+
+    return (
+        select(
+            *columns,
+            *map(having, Presence),
+            func.max(case((specs.c.state > int(Presence.MENTIONED), 1), else_=0)).label("binary"),
+        )
+        .group_by(*columns)
+        .subquery("alike")
+    )

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Thread
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
-__all__ = ["side_by_side"]
+__all__ = ["Crew", "side_by_side"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -33,14 +33,24 @@ def side_by_side(
     """Yield the results of ``work`` for all tasks of all lanes, as they become ready.
 
     ``width`` tasks of one lane run at a time, in ``lanes_at_once`` lanes; at most ``ahead`` tasks of a lane are taken
-    before the caller has their results. What ``work`` raises is raised here. When the caller stops early, waiting tasks
+    before the caller gets their results. What ``work`` raises is raised here. When the caller stops early, waiting tasks
     are dropped, and results that nobody took are given to ``unwanted``.
     """
-    crew = _Crew(lanes, work, width=width, lanes_at_once=lanes_at_once, ahead=ahead)
-    try:
-        yield from crew.results()
-    finally:
-        crew.leave(unwanted)
+    crew = Crew(
+        lanes, work, width=width, lanes_at_once=lanes_at_once, ahead=ahead, unwanted=unwanted or _let_go
+    )
+    with crew:
+        while group := crew.results(wait=True):
+            pending = iter(group)
+            try:
+                yield from pending
+            finally:
+                for one in pending:
+                    crew.unwanted(one)
+
+
+def _let_go(_: object) -> None:
+    pass
 
 
 @dataclass(slots=True, eq=False)
@@ -69,8 +79,8 @@ class _Broke:
     error: BaseException
 
 
-class _Crew(Generic[Task, Result]):
-    """The threads of all lanes that are open."""
+class Crew(Generic[Task, Result]):
+    """The threads of all lanes that are open; see ``side_by_side``. To be left by the end of a ``with`` block."""
 
     def __init__(
         self,
@@ -80,34 +90,51 @@ class _Crew(Generic[Task, Result]):
         width: int,
         lanes_at_once: int,
         ahead: int,
+        unwanted: Callable[[Result], None],
     ) -> None:
         self._waiting = iter(lanes)
         self._work = work
         self._width = width
         self._lanes_at_once = lanes_at_once
         self._ahead = ahead
+        self.unwanted = unwanted
         self._open: list[_Lane[Task]] = []
         self._ended: list[_Lane[Task]] = []
         self._results: SimpleQueue[_Done[Task, Result] | _Broke] = SimpleQueue()
+        self._taken: list[Result] = []
+        """Results of the group that is being put together."""
 
-    def results(self) -> Iterator[Result]:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leave()
+
+    def results(self, *, wait: bool) -> Sequence[Result]:
+        """Return what is ready, at most ``ahead`` of each open lane; with ``wait`` nothing only when all is done."""
         self._open_lanes()
-        while self._open:
-            one = self._results.get()
-            if isinstance(one, _Broke):
-                raise one.error
-            lane = one.lane
-            lane.in_flight -= 1
-            # First more work, then the result: the threads go on while the caller is busy with it.
-            self._fill(lane)
-            if not lane.in_flight:
-                self._open.remove(lane)
-                self._ended.append(lane)
-                lane.end()
-                self._open_lanes()
-            yield one.result
+        first = [self._results.get()] if wait and self._open else []
+        # What is ready now, and nothing that comes meanwhile: a group is never larger than what was in flight.
+        for one in [*first, *_drained(self._results)]:
+            self._take(one)
+        group, self._taken = self._taken, []
+        return group
 
-    def leave(self, unwanted: Callable[[Result], None] | None) -> None:
+    def _take(self, one: "_Done[Task, Result] | _Broke") -> None:
+        if isinstance(one, _Broke):
+            raise one.error
+        self._taken.append(one.result)
+        lane = one.lane
+        lane.in_flight -= 1
+        # First more work, then the result: the threads go on while the caller is busy with it.
+        self._fill(lane)
+        if not lane.in_flight:
+            self._open.remove(lane)
+            self._ended.append(lane)
+            lane.end()
+            self._open_lanes()
+
+    def _leave(self) -> None:
         """End the threads; what they are at now is not waited for."""
         for lane in self._open:
             for _ in _drained(lane.queue):
@@ -117,9 +144,9 @@ class _Crew(Generic[Task, Result]):
         for lane in (*self._open, *self._ended):
             for thread in lane.threads:
                 thread.join(max(0.0, deadline - monotonic()))
-        for one in _drained(self._results):
-            if isinstance(one, _Done) and unwanted is not None:
-                unwanted(one.result)
+        left = [one.result for one in _drained(self._results) if isinstance(one, _Done)]
+        for result in (*self._taken, *left):
+            self.unwanted(result)
 
     def _open_lanes(self) -> None:
         """Begin lanes until enough of them have something to do."""

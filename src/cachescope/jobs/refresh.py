@@ -4,11 +4,10 @@ One transaction a mirror. What fails leaves the former snapshot as it was, and t
 """
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 
 from sqlalchemy import Connection
 
@@ -36,7 +35,7 @@ from cachescope.model.errors import (
 )
 from cachescope.model.identity import MirrorName, SourceName, ViewName
 from cachescope.model.mirror import MirrorUrl
-from cachescope.model.results import Attempt, AttemptOutcome, SourceOutcome
+from cachescope.model.results import Attempt, AttemptOutcome, Counts, SourceOutcome
 from cachescope.transport.source import ByteSource
 
 __all__ = ["Refresher"]
@@ -86,9 +85,37 @@ class Refresher:
 
     def write(self, fetched: FetchedMirror) -> Sequence[SourceOutcome]:
         """Write what was fetched, in one transaction, and give its bytes back."""
-        planned = fetched.planned
-        with closing(fetched), _collector_paused():
-            outcomes = self._write(planned.name, planned.url, planned.readings)
+        (outcomes,) = self.write_together([fetched])
+        if isinstance(outcomes, NotInCatalogue):
+            raise outcomes
+        return outcomes
+
+    def write_together(
+        self, mirrors: Iterable[FetchedMirror]
+    ) -> Sequence[Sequence[SourceOutcome] | NotInCatalogue]:
+        """Write mirrors in one transaction, so that what they have in common is counted once; gives back their bytes.
+
+        In the place of one that was removed meanwhile stands the error. Raises ``CatalogueUnusable``, then none is
+        written.
+        """
+        written: list[Sequence[tuple[int, SourceOutcome]] | NotInCatalogue] = []
+        with _collector_paused(), self._catalogue.writing() as connection:
+            writer = SnapshotWriter(connection, now=self._now(), progress=self._progress.writing)
+            for fetched in mirrors:
+                with closing(fetched):
+                    try:
+                        written.append(self._write(connection, writer, fetched.planned, self._now()))
+                    except NotInCatalogue as error:
+                        written.append(error)
+            changed = writer.finish()
+        return [one if isinstance(one, NotInCatalogue) else self._told(one, changed) for one in written]
+
+    def _told(
+        self, written: Sequence[tuple[int, SourceOutcome]], changed: Mapping[int, Counts]
+    ) -> Sequence[SourceOutcome]:
+        outcomes = [
+            replace(outcome, counts=changed.get(source_id, outcome.counts)) for source_id, outcome in written
+        ]
         for outcome in outcomes:
             self._progress.finished(outcome)
         return outcomes
@@ -154,33 +181,24 @@ class Refresher:
         return [ViewName(one) for one in found if one not in known]
 
     def _write(
-        self, name: MirrorName, url: MirrorUrl, readings: Sequence[Reading]
-    ) -> Sequence[SourceOutcome]:
-        now = self._now()
+        self, connection: Connection, writer: SnapshotWriter, planned: PlannedMirror, now: datetime
+    ) -> Sequence[tuple[int, SourceOutcome]]:
+        """Write what was read of a mirror; returns outcomes with the keys of the sources."""
+        name, readings = planned.name, planned.readings
         _take_denied_for_absent(readings)
         asked_for_all = {one.location for one in readings}.issuperset(index_locations())
         if all(isinstance(reading.result, Absent) for reading in readings) and not any(
             one.known for one in readings
         ):
-            readings[0].result = _no_index(url, readings)
-        with self._catalogue.writing() as connection:
-            if registry.find_mirror(connection, name) is None:
-                raise NotInCatalogue(
-                    f"{name} was removed while it was read", hint=f"cachescope add {name} URL"
-                )
-            if any(isinstance(reading.result, IndexRead | Same) for reading in readings):
-                registry.note_failed_mirror(connection, name, None)
-            writer = SnapshotWriter(connection, now=now, progress=partial(self._progress.writing, str(name)))
-            written = [self._write_one(connection, writer, reading, now) for reading in readings]
-            changed = writer.finish()
-            if asked_for_all and not any(
-                isinstance(reading.result, MirrorUnavailable) for reading in readings
-            ):
-                registry.note_probe(connection, name, now)
-        return [
-            replace(outcome, counts=changed.get(source_id, outcome.counts))
-            for source_id, outcome in filter(None, written)
-        ]
+            readings[0].result = _no_index(planned.url, readings)
+        if registry.find_mirror(connection, name) is None:
+            raise NotInCatalogue(f"{name} was removed while it was read", hint=f"cachescope add {name} URL")
+        if any(isinstance(reading.result, IndexRead | Same) for reading in readings):
+            registry.note_failed_mirror(connection, name, None)
+        written = [self._write_one(connection, writer, reading, now) for reading in readings]
+        if asked_for_all and not any(isinstance(reading.result, MirrorUnavailable) for reading in readings):
+            registry.note_probe(connection, name, now)
+        return [one for one in written if one is not None]
 
     def _write_one(
         self, connection: Connection, writer: SnapshotWriter, reading: Reading, now: datetime

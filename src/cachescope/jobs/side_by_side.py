@@ -1,22 +1,27 @@
-"""Many mirrors in one sync: several are fetched at a time, one thread writes what was fetched, mirror after mirror.
+"""Many mirrors in one sync: several are fetched at a time, one thread writes what was fetched.
 
 Planning and writing are in the caller's thread, in between the mirrors fetch; so the catalogue has one writer, and a
-mirror is planned with what stands when it is its turn. Each mirror is a transaction of its own: a sync that is
-interrupted has the mirrors that it wrote, and finds them unchanged the next time.
+mirror is planned with what stands when it is its turn. Mirrors that wait together, because writing takes longer than
+fetching, are one transaction of some seconds, in which their refs and the whole catalogue are counted once. A sync
+that is interrupted has the mirrors that it wrote, and finds them unchanged the next time.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack
 from dataclasses import dataclass
+from time import monotonic
 
 from cachescope.jobs.fetching import FetchedMirror, PlannedMirror
-from cachescope.jobs.lanes import side_by_side
+from cachescope.jobs.lanes import Crew
 from cachescope.jobs.refresh import Refresher
 from cachescope.model.errors import CachescopeError, NotInCatalogue, UserInputError
 from cachescope.model.identity import SourceName
 from cachescope.model.results import SourceOutcome
 
 __all__ = ["SideBySide"]
+
+_TOGETHER = 10.0
+"""Seconds for which a transaction takes further mirrors: so long may others wait to write, and so much may Ctrl-C undo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ class SideBySide:
         hosts = max(1, min(len(lanes), self._hosts_at_once))
         # Each host has its share of what is held, so that one that is down does not keep the others from being read.
         share = max(1, min(self._mirrors_at_once // hosts, self._connections_per_host))
-        fetched = side_by_side(
+        crew = Crew(
             [self._planned(names, lane, ready) for lane in lanes],
             self._fetch,
             width=share,
@@ -66,9 +71,9 @@ class SideBySide:
             unwanted=_Fetched.close,
         )
         told = 0
-        with closing(fetched):
-            for one in fetched:
-                ready[one.place] = self._written(one)
+        with crew:
+            while group := crew.results(wait=True):
+                self._write_together(crew, group, ready)
                 while told in ready:
                     yield ready.pop(told)
                     told += 1
@@ -110,10 +115,28 @@ class SideBySide:
         except UserInputError as error:
             return _Fetched(planned.place, error)
 
-    def _written(self, one: _Fetched) -> Sequence[SourceOutcome] | CachescopeError:
-        if isinstance(one.result, CachescopeError):
-            return one.result
-        try:
-            return self._refresher.write(one.result)
-        except (NotInCatalogue, UserInputError) as error:
-            return error
+    def _write_together(
+        self,
+        crew: Crew[_Planned, _Fetched],
+        group: Sequence[_Fetched],
+        ready: dict[int, Sequence[SourceOutcome] | CachescopeError],
+    ) -> None:
+        """Write a group in one transaction, with those that become ready meanwhile."""
+        places: list[int] = []
+        with ExitStack() as held:
+
+            def mirrors() -> Iterator[FetchedMirror]:
+                end = monotonic() + _TOGETHER
+                some = group
+                while some:
+                    for one in some:
+                        held.callback(one.close)
+                    for one in some:
+                        if isinstance(one.result, FetchedMirror):
+                            places.append(one.place)
+                            yield one.result
+                        else:
+                            ready[one.place] = one.result
+                    some = crew.results(wait=False) if monotonic() < end else ()
+
+            ready.update(zip(places, self._refresher.write_together(mirrors()), strict=True))
