@@ -40,7 +40,11 @@ def test_named_origin_may_read_and_copies_are_kept_apart() -> None:
     for answer in (other, none):
         assert "access-control-allow-origin" not in answer.headers
     for answer in (named, other, none, current):
-        assert {one.strip() for one in answer.headers["vary"].split(",")} == {"Accept", "Accept-Encoding", "Origin"}
+        assert {one.strip() for one in answer.headers["vary"].split(",")} == {
+            "Accept",
+            "Accept-Encoding",
+            "Origin",
+        }
     assert current.status_code == 304
     assert current.headers["access-control-allow-origin"] == PAGE
 

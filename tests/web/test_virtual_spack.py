@@ -43,11 +43,13 @@ class CleanSpack:
     """Spack with a configuration, install tree, keyring and caches of its own."""
 
     folder: Path
+    cache: Path
+    """Of what Spack computes from its recipes, which takes minutes; may be shared."""
 
     def __call__(self, *arguments: str, code: int | None = 0) -> str:
         """Run it; return all that it printed."""
         own = {
-            "SPACK_USER_CACHE_PATH": str(self.folder / "cache"),
+            "SPACK_USER_CACHE_PATH": str(self.cache),
             "SPACK_USER_CONFIG_PATH": str(self.folder / "configuration"),
             "SPACK_SYSTEM_CONFIG_PATH": str(self.folder / "system"),
             "SPACK_GNUPGHOME": str(self.folder / "gpg"),
@@ -73,12 +75,19 @@ class CleanSpack:
         assert "imported: 1" in told
 
 
+@pytest.fixture(scope="module")
+def recipes_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of whoever runs the tests, if named; else one for these tests."""
+    named = os.environ.get("SPACK_USER_CACHE_PATH")
+    return Path(named) if named else tmp_path_factory.mktemp("recipes")
+
+
 @pytest.fixture
-def clean_spack(tmp_path: Path, shared: Path) -> Iterator[CleanSpack]:
+def clean_spack(tmp_path: Path, shared: Path, recipes_cache: Path) -> Iterator[CleanSpack]:
     folder = tmp_path / "s"
     configuration = folder / "configuration"
     configuration.mkdir(parents=True)
-    for name in ("gpg", "system", "cache"):
+    for name in ("gpg", "system"):
         (folder / name).mkdir(mode=0o700)
     files = {
         "repos.yaml": {
@@ -93,15 +102,13 @@ def clean_spack(tmp_path: Path, shared: Path) -> Iterator[CleanSpack]:
                 "install_tree": {"root": str(folder / "o"), "padded_length": 0},
                 "build_stage": [str(folder / "stage")],
                 "source_cache": str(folder / "sources"),
-                "misc_cache": str(folder / "misc"),
             }
         },
         "concretizer.yaml": {"concretizer": {"reuse": True}},
-        "bootstrap.yaml": {"bootstrap": {"enable": False}},
     }
     for name, content in files.items():
         (configuration / name).write_text(json.dumps(content))  # JSON is YAML
-    yield CleanSpack(folder)
+    yield CleanSpack(folder, recipes_cache)
     # A keyring's agent outlives the command that started it.
     subprocess.run(["gpgconf", "--homedir", str(folder / "gpg"), "--kill", "all"], check=False)
 
