@@ -3,14 +3,24 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from cachescope.model.virtual import VirtualReport
+from cachescope.model.results import SourceStatus
+from cachescope.model.virtual import FailedSource, VirtualReport, VirtualSource
 from cachescope.present import urls
 from cachescope.present.pages import Frame
-from cachescope.present.virtual import conditions, lacking_sentence, size_words, source_text
+from cachescope.present.virtual import conditions, size_words, source_text
 
-__all__ = ["VirtualPage", "virtual_page"]
+__all__ = ["SourceRow", "VirtualPage", "virtual_page"]
 
 _ABSENT_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRow:
+    """A source, what it gives, how fresh its copy is, and whether it failed lately."""
+
+    source: VirtualSource
+    status: SourceStatus | None
+    failure: FailedSource | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +37,7 @@ class VirtualPage:
 
     conditions: tuple[tuple[str, str], ...]
     size: str
-    lacking: tuple[tuple[str, str], ...]
-    """What is lacking, as a sentence, and examples of what is left out for it."""
-
+    rows: tuple[SourceRow, ...]
     absent: tuple[str, ...]
 
 
@@ -49,6 +57,15 @@ def virtual_page(report: VirtualReport, *, origin: str, now: datetime) -> Virtua
         sources=tuple(source_text(one) for one in report.mirror.sources),
         conditions=tuple(conditions(report.mirror)),
         size=size_words(report),
-        lacking=tuple((lacking_sentence(one), ", ".join(one.examples)) for one in report.lacking),
+        rows=tuple(_row(report, one) for one in report.sources),
         absent=report.absent[:_ABSENT_SHOWN],
+    )
+
+
+def _row(report: VirtualReport, source: VirtualSource) -> SourceRow:
+    key = source.name.mirror, source.layout, source.name.view
+    return SourceRow(
+        source=source,
+        status=next((one for one in report.statuses if (one.name, one.layout, one.view) == key), None),
+        failure=next((one for one in report.failures if one.name == source.name), None),
     )
