@@ -60,7 +60,7 @@ def test_specs_with_their_whole_run_closure_are_present(opened: OpenCatalogue, t
 def test_what_is_left_out_is_told_with_what_it_lacks(opened: OpenCatalogue, tmp_path: Path) -> None:
     _sync(opened, tmp_path, "site", PRESENT, *MENTIONED)
     current = _current(opened, tmp_path, "site")
-    (lacking,) = report_of(current).lacking
+    (lacking,) = report_of(opened.catalogue, current).lacking
     assert (lacking.name, lacking.hash, lacking.left_out) == ("gone", GONE["hash"], 2)
     assert lacking.reason == "has no binary in any source"
     assert current.written.lacks(ABOVE["hash"]) == GONE["hash"]
@@ -86,7 +86,7 @@ def test_the_first_source_that_has_a_hash_gives_it(opened: OpenCatalogue, tmp_pa
     _sync(opened, tmp_path, "b", [LIB, APP], GLIBC, TOOL)
     for order, gives in ((("a", "b"), [1, 1]), (("b", "a"), [2, 0])):
         current = _current(opened, tmp_path, *order)
-        assert [one.gives for one in report_of(current).sources] == gives
+        assert [one.gives for one in report_of(opened.catalogue, current).sources] == gives
         assert current.written.source_of(LIB["hash"]) == current.sources[0].id
 
 

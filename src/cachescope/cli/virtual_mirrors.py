@@ -167,7 +167,7 @@ def _tell(catalogue: "Catalogue", chosen: "Settings", mirror: "VirtualMirror", *
     from cachescope.jobs.virtual_serving import report_of
     from cachescope.present import virtual as present
 
-    report = report_of(compose.virtual_writer(catalogue, chosen).current(mirror))
+    report = report_of(catalogue, compose.virtual_writer(catalogue, chosen).current(mirror))
     if as_json:
         write_bytes(present.render_json(report))
     else:

@@ -95,14 +95,7 @@ class VirtualServing:
             if one.name not in failures or failures[one.name].at < one.at:
                 failures[one.name] = one
         named = [failures[one.name] for one in current.sources if one.name in failures]
-        with self._catalogue.reading() as connection:
-            known = {(one.name, one.layout, one.view): one for one in source_statuses(connection)}
-        keys = [(one.name.mirror, one.layout, one.name.view) for one in current.sources]
-        return replace(
-            report_of(current),
-            failures=tuple(dict.fromkeys(named)),
-            statuses=tuple(known[key] for key in keys if key in known),
-        )
+        return replace(report_of(self._catalogue, current), failures=tuple(dict.fromkeys(named)))
 
     def answer(self, mirror: VirtualMirror, path: str, *, part: Part | None) -> MirrorAnswer:
         """What stands at a path."""
@@ -234,9 +227,12 @@ class VirtualServing:
         return Document(content=key, media_type=_BYTES, lasting=True)
 
 
-def report_of(current: Current) -> VirtualReport:
-    """Return what is in a mirror, as it was written."""
+def report_of(catalogue: Catalogue, current: Current) -> VirtualReport:
+    """Return what is in a mirror, as it was written, and how fresh its sources are."""
     facts = current.written.facts
+    with catalogue.reading() as connection:
+        known = {(one.name, one.layout, one.view): one for one in source_statuses(connection)}
+    keys = [(one.name.mirror, one.layout, one.name.view) for one in current.sources]
     return VirtualReport(
         mirror=current.mirror,
         sources=tuple(replace(one, gives=facts.gives.get(str(one.id), 0)) for one in current.sources),
@@ -250,6 +246,7 @@ def report_of(current: Current) -> VirtualReport:
         absent=tuple(facts.absent),
         index_bytes=tuple((one.layout, one.size) for one in facts.indexes),
         written_at=facts.written_at,
+        statuses=tuple(known[key] for key in keys if key in known),
     )
 
 
