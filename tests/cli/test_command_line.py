@@ -124,6 +124,73 @@ def test_a_reader_that_has_seen_enough_ends_a_command_quietly(
     assert running.returncode == BROKEN_PIPE
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["add", "site", "/mirror"],
+        ["sync", "{v3}"],
+        ["--help"],
+        ["search", "--batch", "{queries}"],
+    ],
+    ids=" ".join,
+)
+def test_a_reader_that_is_gone_is_no_missing_match(arguments: list[str], tmp_path: Path) -> None:
+    queries = tmp_path / "queries"
+    queries.write_text("zlib\n" * 2000)
+    given = [one.format(v3=V3, queries=queries) for one in arguments]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = process(*given, db=tmp_path / "c.sqlite", stdout=writing)
+    finally:
+        os.close(writing)
+    assert (ended.code, ended.err) == (BROKEN_PIPE, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize(
+    "arguments", [["packages"], ["packages", "--json"], ["sync", "{v3}"], ["--help"]], ids=" ".join
+)
+def test_output_that_cannot_be_written_is_told(
+    arguments: list[str], sample_file: Path, tmp_path: Path
+) -> None:
+    db = tmp_path / "c.sqlite" if "sync" in arguments else sample_file
+    with Path("/dev/full").open("wb") as full:
+        ended = process(*(one.format(v3=V3) for one in arguments), db=db, stdout=full)
+    assert ended.code == BAD
+    assert ended.err.startswith("Error: the output cannot be written: No space left on device\nHint: ")
+
+
+@pytest.mark.parametrize(
+    ("closed", "arguments", "code"),
+    [
+        (0, ["search", "--batch", "-"], 0),
+        (0, ["coverage", "-"], 5),
+        (1, ["caches"], 0),
+        (1, ["packages", "--json"], 0),
+        (1, ["sync", "{v3}"], 0),
+        (2, ["sync", "{v3}"], 0),
+        (2, ["package", "nosuch"], 3),
+    ],
+)
+def test_a_closed_stream_is_an_empty_one(
+    closed: int, arguments: list[str], code: int, sample_file: Path, tmp_path: Path
+) -> None:
+    db = tmp_path / "c.sqlite" if "sync" in arguments else sample_file
+    given = [one.format(v3=V3) for one in arguments]
+    close = ["sh", "-c", f'exec "$@" {closed}>&-', "sh"]
+    assert process(*given, db=db, through=close).code == code
+
+
+@pytest.mark.parametrize(
+    "arguments", [["caches", "--db"], ["--db"], ["caches", "--json", "--db"]], ids=" ".join
+)
+def test_a_missing_db_is_named(arguments: list[str], run: CommandLine) -> None:
+    refused = run(*arguments)
+    assert refused.code == BAD
+    assert "Option '--db' requires an argument." in refused.err
+
+
 def test_what_is_piped_on_is_not_wrapped(sample_file: Path) -> None:
     listed = process("search", "cr-kokkos", db=sample_file).text.splitlines()
     assert len(listed) == 1 + len([one for one in listed if "cr-kokkos@" in one]) + 1

@@ -4,12 +4,15 @@ import gc
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from cachescope import __version__
 from cachescope.cli.context import Context, ReaderGone, error_console
+from cachescope.cli.standard_streams import discard_output, is_output_failure, open_closed_streams
 from cachescope.model.errors import CachescopeError, UserInputError
 
 __all__ = ["app", "run"]
@@ -55,6 +58,24 @@ class _Commands(click.Group):
         command: click.Command = getattr(module, cmd_name)
         return command
 
+    # Not left to click, which ends with 1 where nobody reads on: that means "no match" here.
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        with _telling_that_the_reader_is_gone():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _telling_that_the_reader_is_gone():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _telling_that_the_reader_is_gone() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGone from error
+
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
@@ -73,6 +94,7 @@ def run(arguments: list[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     # Commands are short and make few cycles: without the collector they start a tenth faster. 'serve' turns it on again.
     gc.disable()
+    open_closed_streams()
     given = _options_first(sys.argv[1:] if arguments is None else arguments)
     sys.exit(_guarded(given))
 
@@ -86,7 +108,10 @@ def _options_first(arguments: list[str]) -> list[str]:
         if one == "--":
             rest.extend((one, *pending))
         elif one == "--db":
-            first.extend((one, *(value for value in (next(pending, None),) if value is not None)))
+            value = next(pending, None)
+            if value is None:
+                return [one]  # alone, so that what is missing is told and no other word is taken for it
+            first.extend((one, value))
         elif one.startswith("--db="):
             first.append(one)
         else:
@@ -111,9 +136,10 @@ def _guarded(arguments: list[str]) -> int:  # noqa: PLR0911 - one row for each w
         error.show()
         return error.exit_code
     except (ReaderGone, BrokenPipeError):
-        # Nothing more can be written, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return _BROKEN_PIPE
+    except OSError as error:
+        return _unwritten(error) if is_output_failure(error) else _reported(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence, which reports and does not hide
         return _reported(error)
     return result if isinstance(result, int) else 0
@@ -133,6 +159,14 @@ def _failed(error: CachescopeError, *, as_json: bool) -> int:
         _write_error(error)
     to_text.error(error_console(), error)
     return error.exit_code
+
+
+def _unwritten(failure: OSError) -> int:
+    """Say that standard output cannot be written, for example because its disk is full."""
+    discard_output()
+    reason = failure.strerror or str(failure)
+    hint = "make room there, or send the output elsewhere"
+    return _failed(UserInputError(f"the output cannot be written: {reason}", hint=hint), as_json=False)
 
 
 def _reported(error: Exception) -> int:
