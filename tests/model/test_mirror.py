@@ -56,6 +56,8 @@ def test_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         ("https://a\u2100b/m", "NFKC"),
         ("a\0b", "not the path of a folder"),
         ("file:///a\0b", "not the path of a folder"),
+        ("m\udcff", "not valid UTF-8"),
+        ("https://host/m\udcff", "not valid UTF-8"),
         ("~no-such-user-here/m", "not the path of a folder"),
     ],
 )

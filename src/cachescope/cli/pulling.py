@@ -1,5 +1,6 @@
 """``pull``: a mirror on disk with just what is asked for, for a site without a network."""
 
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -138,7 +139,8 @@ def _selection(
     from cachescope.model.sightings import parse_against
 
     chosen = [parse_against(one) for one in sources]
-    is_file = what == _STDIN or Path(what).exists() or _LOCK_FILE.fullmatch(what) is not None
+    is_there = os.path.exists(what)  # noqa: PTH110 - Path.exists() raises for a query too long for a name
+    is_file = what == _STDIN or is_there or _LOCK_FILE.fullmatch(what) is not None
     lock = read_all([what]) if is_file else None
     with catalogue.reading() as connection:
         if lock is not None:

@@ -1,10 +1,10 @@
 """From what was typed to what ``sync`` reads: names, addresses, pages, or all that is registered."""
 
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cachescope.model.errors import CachescopeError, NotInCatalogue, UserInputError
@@ -175,7 +175,7 @@ class Plan:
 
 def _is_address(text: str) -> bool:
     """Tell an address from a name: by its form, else because it is there on the disk (as in ``sync mirrors/site``)."""
-    return "://" in text or text.startswith((".", "/", "~")) or text.endswith(".md") or Path(text).exists()
+    return "://" in text or text.startswith((".", "/", "~")) or text.endswith(".md") or os.path.exists(text)  # noqa: PTH110 - Path.exists() raises for a text too long for a name
 
 
 def _guessed_name(url: MirrorUrl) -> MirrorName:

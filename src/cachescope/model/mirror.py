@@ -80,6 +80,7 @@ def parse_mirror_url(text: str, *, cwd: Path) -> MirrorUrl:
 
     A query or fragment is refused, because Spack loses it when it joins paths.
     """
+    _require_utf8(text)
     found = _SCHEME.match(text)
     if found is None:
         if not text:
@@ -124,9 +125,23 @@ def _folder(path: str, text: str, cwd: Path) -> MirrorUrl:
         raise UserInputError("this is not the path of a folder: it holds a NUL", where=repr(text))
     try:
         # Links are kept: '/mirrors/current' means what it points to when it is read, not when it was registered.
-        return MirrorUrl("file://" + os.path.abspath(cwd / Path(path).expanduser()))  # noqa: PTH100 - resolve() follows links
+        absolute = os.path.abspath(cwd / Path(path).expanduser())  # noqa: PTH100 - resolve() follows links
     except (ValueError, RuntimeError, OSError) as error:  # a NUL, no such user
         raise UserInputError(f"this is not the path of a folder: {error}", where=text) from error
+    _require_utf8(absolute)
+    return MirrorUrl(f"file://{absolute}")
+
+
+def _require_utf8(text: str) -> None:
+    """Refuse what was typed, or is named on the disk, in bytes that are no text: no catalogue and no JSON can hold it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserInputError(
+            "the address is not valid UTF-8",
+            where=text,
+            hint="rename the folder, or give a link to it with a plain name",
+        ) from error
 
 
 def _masked(text: str) -> str:
