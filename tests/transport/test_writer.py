@@ -43,6 +43,28 @@ def test_file_of_the_same_bytes_is_not_touched(tmp_path: Path) -> None:
     assert file.stat().st_ino == before.st_ino
 
 
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    link, file = tmp_path / "current.md", tmp_path / "page.md"
+    link.symlink_to("page.md")
+    for text in (b"new", b"newer"):  # the first one where it leads to nothing yet
+        assert write_atomically(link, text)
+        assert link.is_symlink()
+        assert file.read_bytes() == text
+
+
+def test_a_pipe_is_written_to_and_stays(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert write_atomically(pipe, b"text")
+        assert os.read(reader, 100) == b"text"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert [one.name for one in tmp_path.iterdir()] == ["pipe"]
+
+
 def test_new_file_has_the_mode_of_new_files(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.write_bytes(b"")

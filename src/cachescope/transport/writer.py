@@ -20,7 +20,8 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True, temporary
 
     A file that holds these bytes already is not touched and keeps its time. Others are replaced in one step, after
     their bytes are on the disk: readers, and a machine that loses power, see the old file or the new one. An existing
-    file keeps its mode. Raises ``UserInputError`` where the place cannot be written; then nothing is left there.
+    file keeps its mode, a link stays a link, and what is no file (a pipe, ``/dev/null``) is written to as it is. Raises
+    ``UserInputError`` where the place cannot be written; then nothing is left there.
 
     What is not ``durable`` is replaced in one step too, but left to the system to bring to the disk. ``temporary`` is
     where the bytes stand until they are whole, for who writes alone; without it, under a name of its own.
@@ -28,8 +29,12 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True, temporary
     try:
         if _holds(path, data):
             return False
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, data, temporary, durable=durable)
+        if _is_device_or_pipe(path):
+            path.write_bytes(data)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            target = path.resolve() if path.is_symlink() else path
+            _replace(target, data, temporary, durable=durable)
     except OSError as error:
         raise unwritable(path, error) from error
     return True
@@ -41,6 +46,15 @@ def _holds(path: Path, data: bytes) -> bool:
         return stat.S_ISREG(status.st_mode) and status.st_size == len(data) and path.read_bytes() == data
     except OSError:  # not there, or not readable: the attempt to write says what is wrong, if anything is
         return False
+
+
+def _is_device_or_pipe(path: Path) -> bool:
+    """Say whether something stands there that must not give way to a file."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # not there
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _replace(path: Path, data: bytes, temporary: Path | None, *, durable: bool) -> None:
