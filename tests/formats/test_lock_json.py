@@ -260,6 +260,11 @@ BAD: dict[str, tuple[bytes, type[CachescopeError], str]] = {
         MalformedDocument,
         "the key 'roots' stands twice",
     ),
+    "repeated section with bytes that are no text": (
+        DOCUMENT[:-1] + b',"roots":[],"roots":[],"note":"\xff"}',
+        MalformedDocument,
+        "not valid JSON text",
+    ),
     "empty spec document": (
         b'{"spec": {"_meta": {"version": 5}, "nodes": []}}',
         MalformedDocument,
@@ -283,6 +288,12 @@ def test_what_cannot_be_read_names_file_place_and_remedy(case: str) -> None:
         read_lock(document, "my.lock")
     assert re.search(re.escape(told), f"{caught.value} {caught.value.hint}")
     assert caught.value.hint
+
+
+def test_a_number_that_nothing_reads_may_have_any_length() -> None:
+    """Keys that look repeated make the whole document be read once more."""
+    note = b',"note":{"roots":0,"nodes":0,"_meta":0,"concrete_specs":%b}}' % (b"9" * 5000)
+    assert read_lock(DOCUMENT[:-1] + note, "my.lock").specs == read_lock(DOCUMENT, "my.lock").specs
 
 
 def test_every_cut_of_a_lock_file_is_refused() -> None:

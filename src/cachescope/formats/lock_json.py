@@ -260,7 +260,12 @@ def _refuse_repeated(text: bytes, hashes: int, tops: int) -> None:
             )
         return made
 
-    json.loads(text, object_pairs_hook=pairs)
+    try:
+        # Numbers are not looked at: one of more digits than Python converts is no error here.
+        json.loads(text, object_pairs_hook=pairs, parse_int=str)
+    except (ValueError, RecursionError) as error:  # in parts that are ignored otherwise
+        problem = "not valid JSON text" if isinstance(error, ValueError) else "nested too deeply"
+        raise MalformedDocument(f"the document is {problem}", hint=_HINT) from error
 
 
 class _Nodes:
