@@ -102,7 +102,7 @@ git_refs = st.sampled_from(("main", "feature/x", "v1.0", "0", "\x01", "é")) | s
 git_versions = st.builds("git.{}={}".format, git_refs, standard_versions)
 versions = standard_versions | git_versions
 
-_texts = st.text(max_size=12)
+_texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
 page_rows = st.builds(
     PageRow,
     hash=dag_hashes,

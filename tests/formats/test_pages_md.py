@@ -150,6 +150,8 @@ def test_older_page_is_read_and_written_in_canonical_form() -> None:
         (row_json(stacks=["blobs"]), ".stacks", "cannot name a stack"),
         (row_json(size=[]), ".size", "got `array`"),
         (row_json(variants=[True]), ".variants[0]", "expected `str`, got `bool`"),
+        (row_json(os="ubuntu\0"), "", "a text holds a NUL"),
+        (row_json(variants=["+a\0"]), "", "a text holds a NUL"),
         ({}, "", "missing required field"),
         ("row", "", "expected `object`, got `str`"),
     ],

@@ -218,6 +218,9 @@ def _row(raw: msgspec.Raw, where: str) -> PageRow:
     except (msgspec.MsgspecError, RecursionError) as error:
         problem, path = describe(error)
         raise MalformedRecord(problem, where=f"{where}.{path}" if path else where) from error
+    if any("\0" in text for text in _texts(wire)):
+        # As in records of indexes: in databases, paths and terminals it ends a text or is refused.
+        raise MalformedRecord("a text holds a NUL", where=where)
     if not is_hash_text(wire.hash):
         raise MalformedRecord(f"{wire.hash[:80]!r} is not a DAG hash", where=f"{where}.hash")
     if not wire.versions:
@@ -237,6 +240,11 @@ def _row(raw: msgspec.Raw, where: str) -> PageRow:
         stacks=stacks,
         size="-" if wire.size is None else str(wire.size),
     )
+
+
+def _texts(wire: _RowWire) -> Iterator[str]:
+    yield from (wire.compiler, wire.os, wire.platform, wire.target, str(wire.size))
+    yield from (*wire.variants, *wire.versions)
 
 
 def _compiler(text: str) -> Compiler | None:
