@@ -85,3 +85,15 @@ def test_a_record_with_something_odd_that_nobody_needs_is_read_and_shown(
     run.well("sync", tmp_path / "m", "--as", "site")
     assert run.well("show", odd["hash"], "--json").json["name"] == "odd"
     assert "\x1b" not in run.well("show", odd["hash"]).text
+
+
+def test_a_row_of_chosen_columns_is_one_line_and_drives_no_terminal(run: CommandLine, tmp_path: Path) -> None:
+    odd = mirrors.node("odd", "1.0\x1b[31m\n2.0\t\u202e")
+    mirrors.write_v3(tmp_path / "m", mirrors.index(mirrors.installs([odd])))
+    run.well("sync", tmp_path / "m", "--as", "site")
+    assert run.well("search", "odd", "--columns", "version,name").text == (
+        "1.0\\x1b[31m\\x0a2.0\\x09\\x202e\todd\n"
+    )
+    assert (
+        "1.0\x1b[31m\n2.0\t\u202e" in run.well("search", "odd", "--csv").text
+    )  # what programs read is whole

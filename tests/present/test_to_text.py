@@ -227,3 +227,15 @@ def test_nothing_in_a_record_drives_the_terminal() -> None:
     assert "\x1b]" not in text
     assert "\x07" not in text
     assert text.count("[bold]x[/bold]") >= 3
+
+
+@pytest.mark.parametrize("show", [_piped, _on_terminal])
+def test_no_record_passes_off_a_line_of_its_own_as_ours(show: Callable[[Print], str]) -> None:
+    hostile = "1.0\nError: run this"
+    bad = replace(source(E4S), last_attempt=Attempt(NOW, AttemptOutcome.FAILED, hostile), warnings=(hostile,))
+    listed = SearchResult(query="x", total=1, specs=(spec("x", hostile),))
+    text = show(lambda console: to_text.caches(console, [bad], now=NOW))
+    text += show(lambda console: to_text.spec(console, report(spec("x", hostile))))
+    text += show(lambda console: to_text.search(console, listed))
+    assert "Error: run" in text.replace("\n", "")
+    assert not [line for line in text.splitlines() if line.lstrip().startswith("Error")]

@@ -54,15 +54,14 @@ def error_console() -> "Console":
 
 
 def say(text: str) -> None:
-    """Print lines to standard output, as they are: what is piped on is not wrapped."""
+    """Print a line to standard output: what is piped on is not wrapped."""
     from cachescope.present import terminal
-    from cachescope.present.wording import plain
 
     if sys.stdout.isatty():
         terminal.say(console(), text)
     else:
         # Nobody sees colours, and what makes them takes longer to load than many a command to run.
-        sys.stdout.write(f"{plain(text)}\n")
+        sys.stdout.write(f"{terminal.printable(text)}\n")
         sys.stdout.flush()
 
 

@@ -142,7 +142,12 @@ def _chosen_columns(text: str | None) -> Sequence[str]:
 
 
 def _print_columns(result: "SearchResult", columns: Sequence[str], *, as_csv: bool) -> None:
+    from cachescope.present.wording import one_line
+
     rows = [[_COLUMNS[name](spec) for name in columns] for spec in result.specs]
+    if not as_csv or sys.stdout.isatty():
+        # A row is a line; and no record drives the terminal. In a file, CSV holds every text as it is.
+        rows = [list(map(one_line, row)) for row in rows]
     if as_csv:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([columns, *rows])

@@ -66,5 +66,5 @@ def lookup_text(found: FoundHashes) -> bytes:
             (spec and f"{spec.name}@{spec.version}") or "-",
             ",".join(map(str, spec.mirrors)) if spec else "",
         ]
-        lines.append(" ".join([one.hash, presence, *told]).rstrip() + "\n")
-    return wording.plain("".join(lines)).encode("utf-8", "replace")
+        lines.append(wording.one_line(" ".join([one.hash, presence, *told]).rstrip()) + "\n")
+    return "".join(lines).encode("utf-8", "replace")

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from cachescope.present.wording import plain
+from cachescope.present.wording import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["cell", "new_table", "room", "say", "write_aligned"]
+__all__ = ["cell", "new_table", "printable", "room", "say", "write_aligned"]
 
 _UNBOUNDED = 100_000
 """Columns where nothing is to be wrapped."""
@@ -43,17 +43,23 @@ def room(console: "Console") -> Iterator[bool]:
 
 
 def say(console: "Console", text: str, *, bold: bool = False) -> None:
-    """Print lines of text; the terminal wraps what is too long."""
+    """Print a line of text, below empty ones if it begins so; the terminal wraps what is too long."""
     from rich.text import Text
 
-    console.print(Text(plain(text), style="bold" if bold else ""), soft_wrap=True)
+    console.print(Text(printable(text), style="bold" if bold else ""), soft_wrap=True)
 
 
-def cell(text: str) -> "Text":
-    """Make a cell of a table; nothing in the text is taken for markup or for control of the terminal."""
+def printable(text: str) -> str:
+    """Write a line, below empty ones if it begins so: only these ends of lines are ours."""
+    bare = text.lstrip("\n")
+    return "\n" * (len(text) - len(bare)) + one_line(bare)
+
+
+def cell(text: str | tuple[str, ...]) -> "Text":
+    """Make a cell of a table, of one line or several; nothing in it is taken for markup or for control of the terminal."""
     from rich.text import Text
 
-    return Text(plain(text))
+    return Text("\n".join(map(one_line, (text,) if isinstance(text, str) else text)))
 
 
 def new_table(*columns: str, numbers: Sequence[int] = ()) -> "Table":
@@ -71,7 +77,7 @@ def new_table(*columns: str, numbers: Sequence[int] = ()) -> "Table":
 
 def write_aligned(console: "Console", rows: Sequence[Sequence[str]]) -> None:
     """Write rows in aligned columns, for output that is no terminal: no colour, no wrapping, one line a row."""
-    shown = [[plain(text) for text in row] for row in rows]
+    shown = [[one_line(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     lines = [
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()

@@ -295,10 +295,10 @@ def _one_line(one: SpecSummary) -> Sequence[str]:
     return (one.hash, named, compiler_shown(one), runs_on.os, runs_on.target, _where(one), variants)
 
 
-def _few_columns(one: SpecSummary) -> Sequence[str]:
+def _few_columns(one: SpecSummary) -> Sequence[str | tuple[str, ...]]:
     runs_on, named = one.architecture, f"{one.name}@{one.version}"
     where = wording.count(len(one.mirrors), "mirror") if len(one.mirrors) > 1 else _where(one)
-    return (one.hash, f"{named}\n%{compiler_shown(one)}", f"{runs_on.os}\n{runs_on.target}", where)
+    return (one.hash, (named, f"%{compiler_shown(one)}"), (runs_on.os, runs_on.target), where)
 
 
 def _where(one: SpecSummary) -> str:
@@ -311,12 +311,12 @@ def _counts(counts: Counts) -> tuple[str, str, str]:
     return wording.count(counts.present), wording.count(counts.mentioned), wording.count(counts.unstated)
 
 
-def _source_cells(one: SourceStatus, now: datetime, *, roomy: bool) -> Sequence[str]:
+def _source_cells(one: SourceStatus, now: datetime, *, roomy: bool) -> Sequence[str | tuple[str, ...]]:
     name = str(one.name) + (f"@{one.view}" if one.view else "")
     layout = wording.layout_words(one)
     copy, attempt = _freshness(one, now)
     if not roomy:
-        return (f"{name}\n{layout}", *_counts(one.counts), copy, one.last_attempt.outcome)
+        return ((name, layout), *_counts(one.counts), copy, one.last_attempt.outcome)
     url = str(one.url) if one.url is not None else wording.NOT_RECORDED
     return (name, layout, *_counts(one.counts), copy, attempt, url)
 
@@ -330,8 +330,8 @@ def _places(places: Sequence[Place], *, roomy: bool) -> "Table":
         url = str(place.url) if place.url is not None else wording.NOT_RECORDED
         size = [_archive_words(place)] if sized else []
         said = (place.layout.value, place.presence.word, wording.moment(place.since), until, *size)
-        name = str(place.source)
-        table.add_row(*map(cell, (name, *said, url) if roomy else (f"{name}\n{url}", *said)))
+        first, last = (str(place.source), [url]) if roomy else ((str(place.source), url), [])
+        table.add_row(cell(first), *map(cell, (*said, *last)))
     return table
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "distinct",
     "layout_words",
     "moment",
+    "one_line",
     "plain",
     "rfc3339",
     "share_known",
@@ -188,6 +189,11 @@ def system(spec: SpecSummary) -> str:
 def plain(text: str) -> str:
     """Make control characters visible, so that a record cannot drive the terminal that shows it."""
     return "".join(one if one.isprintable() or one == "\n" else f"\\x{ord(one):02x}" for one in text)
+
+
+def one_line(text: str) -> str:
+    """Make control characters and ends of lines visible, so that a record cannot pass off lines of its own as ours."""
+    return plain(text).replace("\n", "\\x0a")
 
 
 def relaxation(one: Relaxation) -> str:
