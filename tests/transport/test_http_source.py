@@ -3,12 +3,16 @@
 import gzip
 import hashlib
 import random
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from cachescope.model.errors import MalformedDocument, UserInputError
+from cachescope.model.mirror import parse_mirror_url
 from cachescope.model.record import Validator
+from cachescope.transport.opening import HttpClient, TransportOptions, open_source
 from cachescope.transport.source import Fetched, Missing, Unchanged
 from tests.servers import Answer, MirrorServer, Seen
 from tests.transport.conftest import OpenUrl
@@ -279,3 +283,39 @@ class TestProgress:
 
         assert told[-1] == (500, 500)
         assert len(told) <= 3
+
+
+def test_a_length_of_any_number_of_digits_is_no_error_of_ours(
+    server: MirrorServer, open_url: OpenUrl
+) -> None:
+    server.routes["/a"] = Answer(b"{}", headers={"Content-Length": "9" * 5000}, cut_after=2)
+
+    assert bytes(fetched(open_url(server.url).read("a")).body.data) == b"{}"
+
+
+def test_an_unwanted_answer_without_end_is_left() -> None:
+    """Reading it to its end would keep the connection, and never come back."""
+    piece, most = b"10000\r\n" + b"x" * 65536 + b"\r\n", 1000
+
+    def answer(listening: socket.socket) -> int:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n")
+            for sent in range(most):
+                try:
+                    connection.sendall(piece)
+                except OSError:
+                    return sent
+        return most
+
+    options = TransportOptions(connect_timeout=5, read_timeout=5, retries=0)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        ThreadPoolExecutor(1) as pool,
+        HttpClient(options) as client,
+    ):
+        sent = pool.submit(answer, listening)
+        url = parse_mirror_url(f"http://127.0.0.1:{listening.getsockname()[1]}", cwd=Path("/"))
+        assert open_source(url, options, client).read("a") == Missing()
+        assert sent.result(timeout=30) < most

@@ -3,6 +3,7 @@
 import ssl
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from threading import Lock
 from types import TracebackType
@@ -16,7 +17,7 @@ from cachescope.transport.http_address import HttpAddress, basic_credentials
 from cachescope.transport.options import TransportOptions
 from cachescope.transport.proxies import proxy_for
 
-__all__ = ["HttpClient"]
+__all__ = ["HttpClient", "read_to_the_end"]
 
 
 class HttpClient:
@@ -127,3 +128,13 @@ class HttpClient:
                     hint="name a file of certificates in PEM form in the setting ca_file",
                 ) from error
         return context
+
+
+def read_to_the_end(response: urllib3.BaseHTTPResponse, *, worth: int) -> None:
+    """Read what is left, so that the connection can be used again; where more comes than ``worth`` bytes, it is given up."""
+    left = worth
+    with suppress(urllib3.exceptions.HTTPError, OSError):  # the answer is known already
+        for piece in response.stream(worth, decode_content=False):
+            left -= len(piece)
+            if left < 0:
+                return

@@ -17,7 +17,7 @@ from cachescope.model.record import Validator
 from cachescope.transport.body import BodyWriter, check_size
 from cachescope.transport.gunzip import Gunzip
 from cachescope.transport.http_address import HttpAddress, document_address
-from cachescope.transport.http_client import HttpClient
+from cachescope.transport.http_client import HttpClient, read_to_the_end
 from cachescope.transport.http_failures import Asked, Failure, failure_of_error, failure_of_status
 from cachescope.transport.options import TransportOptions
 from cachescope.transport.progress import ProgressMeter
@@ -41,6 +41,7 @@ _CHUNK = 64 * 1024
 _OPENED_CHUNK = 64 * 1024  # small: all of a chunk has to arrive before any of it is handed on
 _WORTH_READING = 64 * 1024  # bytes of an unwanted answer that cost less than a new connection
 _LONGEST_VALIDATOR = 1024
+_LONGEST_NUMBER = 18  # digits of a length that is meant
 
 _OK = 200
 _PARTIAL = 206
@@ -304,7 +305,7 @@ class HttpSource:
             yield response
             is_small = response.status == _NOT_MODIFIED or (_announced(response) or _CHUNK) <= _WORTH_READING
             if is_small or method == "HEAD":
-                response.drain_conn()
+                read_to_the_end(response, worth=_WORTH_READING)
         finally:
             response.close()  # keeps a connection that was read to the end
 
@@ -390,4 +391,5 @@ def _decoder(response: BaseHTTPResponse, where: str) -> Gunzip | None:
 def _announced(response: BaseHTTPResponse) -> int | None:
     length = response.headers.get("Content-Length", "")
     chunked = "chunked" in response.headers.get("Transfer-Encoding", "").lower()
-    return int(length) if length.isascii() and length.isdecimal() and not chunked else None
+    is_number = length.isascii() and length.isdecimal() and len(length) <= _LONGEST_NUMBER
+    return int(length) if is_number and not chunked else None
