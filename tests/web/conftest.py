@@ -4,17 +4,18 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from cachescope.catalogue.address import CatalogueAddress
 from cachescope.model.services import CatalogueReader
 from cachescope.web.app import create_app
-from tests.catalogues import SEED_PAGE, V2, V3, OpenCatalogue
+from tests.catalogues import ROOT, SEED_PAGE, V2, V3, OpenCatalogue
 from tests.fakes import NOW, filled_catalogue
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -27,6 +28,9 @@ _ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +89,36 @@ def browser() -> Iterator[Browser]:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
         yield started
         started.close()
+
+
+@dataclass
+class Heard:
+    """What a page said and asked for while it was shown."""
+
+    console: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def listen(self, page: Page) -> None:
+        """Take note of all that this page says and asks for."""
+        page.on("console", lambda message: self.console.append(message.text))
+        page.on("pageerror", lambda error: self.console.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The text of axe-core."""
+    found = sorted(Path(ROOT, ".venv", "axe").glob("*/axe.min.js"))
+    if not found:
+        pytest.skip("axe-core is not there; scripts/ensure-axe fetches it")
+    return found[-1].read_text()
+
+
+def axe_findings(page: Page, axe: str) -> list[str]:
+    """Return what axe-core finds on a page."""
+    # Past the policy of the page, which lets no script in but its own.
+    page.evaluate(axe)
+    result = page.evaluate(f"axe.run(document, {{runOnly: {_RULES}, resultTypes: ['violations']}})")
+    return [
+        f"{page.url}: {one['id']}: {node['target']}" for one in result["violations"] for node in one["nodes"]
+    ]

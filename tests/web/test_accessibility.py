@@ -1,18 +1,16 @@
 """What axe-core finds on the pages by the rules of WCAG 2.2 up to AA: nothing; and what the keyboard reaches."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
-from tests.catalogues import ROOT, OpenCatalogue
-from tests.web.conftest import served
+from tests.catalogues import OpenCatalogue
+from tests.web.conftest import axe_findings, served
 from tests.web.site import ADDRESSES, FAILING
 
 pytestmark = pytest.mark.browser
 
-_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SAMPLE = (
     "/",
     "/packages?sort=-present",
@@ -27,27 +25,9 @@ SAMPLE = (
 
 
 @pytest.fixture(scope="module")
-def axe() -> str:
-    """The text of axe-core."""
-    found = sorted(Path(ROOT, ".venv", "axe").glob("*/axe.min.js"))
-    if not found:
-        pytest.skip("axe-core is not there; scripts/ensure-axe fetches it")
-    return found[-1].read_text()
-
-
-@pytest.fixture(scope="module")
 def sample_origin(sample: OpenCatalogue) -> Iterator[str]:
     with served(sample.reader) as address:
         yield address
-
-
-def _found(page: Page, axe: str) -> list[str]:
-    # Past the policy of the page, which lets no script in but its own.
-    page.evaluate(axe)
-    result = page.evaluate(f"axe.run(document, {{runOnly: {_RULES}, resultTypes: ['violations']}})")
-    return [
-        f"{page.url}: {one['id']}: {node['target']}" for one in result["violations"] for node in one["nodes"]
-    ]
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
@@ -59,7 +39,7 @@ def test_axe_finds_nothing(browser: Browser, origin: str, axe: str, width: int, 
         found = []
         for address in (*ADDRESSES, *FAILING):
             page.goto(origin + address)
-            found += _found(page, axe)
+            found += axe_findings(page, axe)
         assert found == []
 
 
@@ -74,7 +54,7 @@ def test_axe_finds_nothing_over_a_real_catalogue(
         found = []
         for address in SAMPLE:
             page.goto(sample_origin + address)
-            found += _found(page, axe)
+            found += axe_findings(page, axe)
         assert found == []
 
 

@@ -1,11 +1,10 @@
 """The site in a real browser, on a phone and on a desk."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
 from cachescope.jobs.lock_answers import CatalogueLockAnswers
 from cachescope.web.lock_files import UploadLimits
@@ -13,24 +12,10 @@ from tests.catalogues import OpenCatalogue
 from tests.fakes import DEMO
 from tests.locks import lock_document
 from tests.mirrors import index, installs, node, write_v3
-from tests.web.conftest import served
+from tests.web.conftest import Heard, served
 from tests.web.site import ADDRESSES
 
 pytestmark = pytest.mark.browser
-
-
-@dataclass
-class Heard:
-    """What a page said and asked for while it was shown."""
-
-    console: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
-
-    def listen(self, page: Page) -> None:
-        """Take note of all that this page says and asks for."""
-        page.on("console", lambda message: self.console.append(message.text))
-        page.on("pageerror", lambda error: self.console.append(str(error)))
-        page.on("request", lambda request: self.requests.append(request.url))
 
 
 @pytest.mark.parametrize("width", [360, 1280])

@@ -1,56 +1,24 @@
 """The site as files: whole, led to files alone, the same bytes each time."""
 
-import functools
-import http.server
 import json
 import re
-import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 
-from cachescope.catalogue.site_index import CatalogueSiteIndex
-from cachescope.model.identity import Ref
 from cachescope.present.static_addresses import spec_file
 from cachescope.web.routes import ROUTES
-from cachescope.web.static_export import StaticSite, Task
+from cachescope.web.static_export import Task
 from tests.catalogues import OpenCatalogue
 from tests.mirrors import index, installs, node, write_v3
 from tests.web.crawling import OUTSIDE, fragment_holds, is_outside, links_of
 from tests.web.site import Document
 from tests.web.small_site import HOSTILE, read_small
-
-Files = dict[str, bytes]
-
-
-def site_of(opened: OpenCatalogue, *, ref: str | None = None, with_binaries: bool = True) -> StaticSite:
-    return StaticSite(
-        opened.reader,
-        CatalogueSiteIndex(opened.catalogue),
-        ref=Ref(ref) if ref else None,
-        with_binaries=with_binaries,
-        version="0.1.0",
-    )
-
-
-def export(opened: OpenCatalogue, **options: Any) -> Files:
-    """Return all files of the site."""
-    site = site_of(opened, **options)
-    files: Files = {}
-    for task in site.tasks():
-        pages = 0
-        for one in site.write(task):
-            assert one.name not in files, one.name
-            files[one.name] = one.data
-            pages += one.is_page
-        if task.route == "spec":
-            assert pages == task.pages == len(task.subjects)
-    return files
+from tests.web.static_files import Files, export, hosted, site_of
 
 
 @pytest.fixture(scope="module")
@@ -69,30 +37,6 @@ def vanished(opened: OpenCatalogue) -> set[str]:
     """Return the files of specs that only the search leads to: no mirror has them any more."""
     rows = opened.rows("SELECT hash FROM spec JOIN presence ON spec_id = id WHERE until IS NOT NULL")
     return {spec_file(one) for (one,) in rows}
-
-
-@contextmanager
-def hosted(files: Files, folder: Path) -> Iterator[str]:
-    """Serve files below a path by a plain server, and give the address of their folder."""
-    for name, data in files.items():
-        file = folder / "below" / "a path" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Keep silent."""
-
-    with http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
-    ) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/below/a%20path/"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 @pytest.mark.parametrize(("ref", "with_binaries"), [(None, True), ("develop", True), ("v1.0.0", False)])

@@ -109,6 +109,7 @@
       }, function () { names.replaceChildren(); });
     });
     if (document.getElementById("found")) {
+      document.getElementById("told").textContent = "";
       field.value = new URLSearchParams(location.search).get("q") || "";
       if (field.value.trim()) show(field.value.trim());
     }
