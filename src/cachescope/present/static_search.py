@@ -52,7 +52,7 @@ def search_page(packages: Sequence[PackageSummary], request: PageRequest) -> Sta
     return StaticSearchPage(
         frame=Frame(title="Search", section="", address="", scope=request.scope, now=request.now),
         letters=LETTERS,
-        large=tuple(sorted((one.name, one.counts.present) for one in most)),
+        large=tuple(sorted((one.name, one.counts.present) for one in most if one.counts.present)),
     )
 
 
