@@ -7,19 +7,46 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from measure import ProcessFailed
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds that a server may take until it listens."""
 
 _PAUSE = 0.02
 _ADDRESS = re.compile(rb"http://127\.0\.0\.1:(\d+)")
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A process that listens."""
+
+    port: int
+    process: int
+
+    def resident_bytes(self) -> int:
+        """Memory that it and its children have resident."""
+        children = Path(f"/proc/{self.process}/task/{self.process}/children").read_text(encoding="ascii")
+        return sum(map(_resident, [self.process, *map(int, children.split())]))
+
+
+def _resident(process: int) -> int:
+    pages = Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
 @contextmanager
 def listening(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[int]:
     """Start a server; give its port. Raises ``ProcessFailed`` if it ends or says no address."""
+    with serving(command, environment) as server:
+        yield server.port
+
+
+@contextmanager
+def serving(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[Server]:
+    """Start a server; give its port and process. Raises ``ProcessFailed`` if it ends or says no address."""
     # A file and no pipe: nobody reads what the server prints later, and a full pipe would stop it.
     with (
         tempfile.TemporaryFile() as output,
@@ -28,7 +55,7 @@ def listening(command: Sequence[str], environment: Mapping[str, str]) -> Iterato
         ) as server,
     ):
         try:
-            yield _port(server, output.fileno(), command)
+            yield Server(_port(server, output.fileno(), command), server.pid)
         finally:
             server.terminate()
 

@@ -59,6 +59,19 @@ class Answers:
 
 def benchmark(plan: Plan, catalogue: Path, mirror: Path) -> tuple[Answers, ...]:
     """Ask both for all pages. Raises ``ProcessFailed`` if a server does not start, or a page is not answered with 200."""
+    tables = datasette_tables(plan, catalogue, mirror)
+    kinds = kinds_of(tables, plan.seed)
+    answers: list[Answers] = []
+    with listening(cachescope("serve", "--port", "0"), settings(plan.environment, catalogue)) as port:
+        answers += [_ask(port, OWN, kind.name, kind.own) for kind in kinds]
+    if plan.python is not None:
+        with listening(datasette(plan.python, tables), plan.environment) as port:
+            answers += [_ask(port, DATASETTE, kind.name, kind.datasette) for kind in kinds]
+    return tuple(answers)
+
+
+def datasette_tables(plan: Plan, catalogue: Path, mirror: Path) -> Path:
+    """Return the same specs in tables for datasette, made once."""
     tables = catalogue.with_name(f"{catalogue.stem}-tables.sqlite")
     if not tables.exists():
         unfinished = tables.with_suffix(".unfinished")
@@ -68,27 +81,18 @@ def benchmark(plan: Plan, catalogue: Path, mirror: Path) -> tuple[Answers, ...]:
         with closing(sqlite3.connect(unfinished)) as connection:
             connection.executescript(INDEXES)
         unfinished.replace(tables)
-    kinds = _kinds(tables, plan.seed)
-    answers: list[Answers] = []
-    with listening(cachescope("serve", "--port", "0"), settings(plan.environment, catalogue)) as port:
-        answers += [_ask(port, OWN, kind.name, kind.own) for kind in kinds]
-    if plan.python is not None:
-        command = [
-            str(plan.python.with_name("datasette")),
-            "serve",
-            "--immutable",
-            str(tables),
-            "--port",
-            "0",
-        ]
-        for limit in LIMITS:
-            command += ["--setting", limit, "60000"]
-        with listening(command, plan.environment) as port:
-            answers += [_ask(port, DATASETTE, kind.name, kind.datasette) for kind in kinds]
-    return tuple(answers)
+    return tables
 
 
-def _kinds(tables: Path, seed: int) -> tuple[Kind, ...]:
+def datasette(python: Path, tables: Path) -> list[str]:
+    """Return the command of datasette, allowed to take its time."""
+    command = [str(python.with_name("datasette")), "serve", "--immutable", str(tables), "--port", "0"]
+    for limit in LIMITS:
+        command += ["--setting", limit, "60000"]
+    return command
+
+
+def kinds_of(tables: Path, seed: int) -> tuple[Kind, ...]:
     """Choose what to ask for: the same packages and specs of both."""
     with closing(sqlite3.connect(tables)) as connection:
         rows = connection.execute(

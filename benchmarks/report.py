@@ -78,6 +78,13 @@ client, one connection, each page of a kind asked for in turn after one round to
 not in content: datasette shows rows and facets, cachescope what it says in words, dependencies and look-alikes too.
 
 """,
+    "load": """\
+## Load
+
+The same pages, mixed, asked for by wrk over several connections at a time. An error is an answer other than 200 or a
+connection that broke. Server and client share the machine.
+
+""",
 }
 """What stands before each block in a report that does not have it yet."""
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import bucket_sync
 import growth
+import load
 import packages
 import pages
 import peers
@@ -47,12 +48,14 @@ class Profile:
 
     bucket: Size
     bucket_runs: int
+    load_seconds: int
+    """For how long each server is put under load."""
 
 
 PROFILES = {
-    "short": Profile(20_000, 3, (2_500, 5_000, 10_000, 20_000), 1, 10_000, Size(6, 4, 10_000), 1),
+    "short": Profile(20_000, 3, (2_500, 5_000, 10_000, 20_000), 1, 10_000, Size(6, 4, 10_000), 1, 5),
     "full": Profile(
-        400_000, 3, (10_000, 100_000, 400_000, 1_100_000), 1, 400_000, Size(30, 10, 1_100_000), 1
+        400_000, 3, (10_000, 100_000, 400_000, 1_100_000), 1, 400_000, Size(30, 10, 1_100_000), 1, 60
     ),
 }
 
@@ -146,6 +149,13 @@ def _benchmarks(
         catalogue = queries.synced_catalogue(mirror, plan.environment)
         return pages.block(plan, pages.benchmark(plan, catalogue, mirror.folder))
 
+    def of_load() -> Lines:
+        mirror = sync.generate(plan)
+        mirror.show(mirror.first)
+        catalogue = queries.synced_catalogue(mirror, plan.environment)
+        seconds = profile.load_seconds
+        return load.block(plan, load.benchmark(plan, catalogue, mirror.folder, seconds), seconds)
+
     return {
         "start": lambda: start.block(plan, start.benchmark(plan)),
         "sync": lambda: sync.block(plan, sync.benchmark(plan)),
@@ -154,6 +164,7 @@ def _benchmarks(
         "packages": of_packages,
         "queries": of_queries,
         "pages": of_pages,
+        "load": of_load,
     }
 
 
@@ -182,7 +193,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    names = ["start", "sync", "growth", "bucket", "packages", "queries", "pages"]
+    names = ["start", "sync", "growth", "bucket", "packages", "queries", "pages", "load"]
     parser.add_argument(
         "--profile", choices=list(PROFILES), default="short", help="how large (default short)"
     )

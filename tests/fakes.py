@@ -14,6 +14,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from cachescope.model.comparison import Comparison
+from cachescope.model.contents import (
+    ChangedSpec,
+    ChangeKind,
+    ContentsPage,
+    PackageTotals,
+    Part,
+    SideTotal,
+)
 from cachescope.model.errors import AmbiguousHash, NotInCatalogue, QuerySyntaxError
 from cachescope.model.facets import BuiltCell, HistoryPoint
 from cachescope.model.hosts import Host
@@ -315,6 +323,24 @@ class FakeCatalogue:
             systems=tuple(Tally(*one) for one in _tally([one.architecture.os for one in present])),
             targets=tuple(Tally(*one) for one in _tally([one.architecture.target for one in present])),
             changes=tuple(self.changes(ref=name.ref)),
+        )
+
+    def difference(self, first: Part, second: Part, *, page: int) -> ContentsPage:
+        if page > 1:
+            raise NotInCatalogue(f"there is no page {page}", hint="the last one is 1")
+        totals = PackageTotals(
+            name=DEMO[0].name, kind=ChangeKind.VERSIONS, versions_before=("1.0",), versions_after=("1.0", "2.4.3"),
+            came=7, went=1, stay=1, first_came=(ChangedSpec(DEMO[0].hash, "2.4.3"),), first_went=(ChangedSpec(ZLIB.hash, "1.0"),),
+        )  # fmt: skip
+        same = first == second
+        return ContentsPage(
+            first=SideTotal(name=first.text, moment=first.moment, specs=2, packages=1),
+            second=SideTotal(name=second.text, moment=second.moment, specs=2 if same else 8, packages=1),
+            stay=2 if same else 1,
+            kinds={kind: int(kind is ChangeKind.VERSIONS and not same) for kind in ChangeKind},
+            packages=() if same else (totals,),
+            page=1,
+            pages=1,
         )
 
     def changes(self, *, ref: Ref) -> Sequence[SnapshotChange]:

@@ -35,6 +35,9 @@ ADDRESSES = (
     "/packages?sort=-present",
     f"/compare/{DEMO[0].hash}/{ZLIB.hash}?ref=develop",
     f"/compare/{DEMO[0].hash}/{DEMO[0].hash}",
+    "/diff",
+    "/diff?first=develop/e4s&second=develop/ml@{2026-11-01}",
+    "/diff?first=ref:develop&second=ref:develop",
     "/cache/develop/e4s",
     "/about/figures",
     "/suggest",
@@ -54,6 +57,8 @@ FAILING = (
     "/spec/0",
     "/search?q=py@@demo&ref=develop",
     "/packages?page=0",
+    "/diff?first=develop/e4s&second=develop/ml&page=2",
+    "/diff?first=develop/e4s&second=develop/e4s@{tomorrow}",
     "/packages?page=9",
 )
 

@@ -38,6 +38,11 @@ _ASKED = {
     ],
     "compare": [PageRequest(now=NOW, subject=_HASH, other=_OTHER)],
     "comparing": [PageRequest(now=NOW, subject=_HASH, other=_OTHER)],
+    "diff": [
+        PageRequest(now=NOW),
+        PageRequest(now=NOW, subject="crafted/v3-signed", other="crafted/v2-signed"),
+        PageRequest(now=NOW, subject="ref:crafted@{2026-11-02}", other="ref:crafted"),
+    ],
     "caches": [PageRequest(now=NOW)],
     "cache": [PageRequest(now=NOW, subject="crafted", other="v3-signed")],
     "figures": [PageRequest(now=NOW)],

@@ -13,7 +13,7 @@ from cachescope.model.errors import NotInCatalogue
 from cachescope.model.identity import DagHash
 from cachescope.model.record import Presence
 
-__all__ = ["Held", "contents_of"]
+__all__ = ["Held", "check_known", "contents_of"]
 
 
 class Held(NamedTuple):
@@ -39,7 +39,7 @@ def contents_of(connection: Connection, part: Part) -> Mapping[DagHash, Held]:
     if part.moment is None:
         statement = statement.where(t.presence.c.until.is_(None))
     else:
-        _check_known(connection, part, sources)
+        check_known(connection, part, sources)
         stored = to_stored(part.moment)
         statement = (
             statement.join(since, since.c.id == t.presence.c.since)
@@ -55,7 +55,8 @@ def contents_of(connection: Connection, part: Part) -> Mapping[DagHash, Held]:
     }
 
 
-def _check_known(connection: Connection, part: Part, sources: list[int]) -> None:
+def check_known(connection: Connection, part: Part, sources: list[int]) -> None:
+    """Raise ``NotInCatalogue`` where nothing was known of a part at its point in time. 1 statement."""
     first = connection.execute(
         select(func.min(t.snapshot.c.taken_at)).where(t.snapshot.c.source_id.in_(sources))
     ).scalar()

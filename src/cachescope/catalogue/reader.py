@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from cachescope.catalogue import registry
 from cachescope.catalogue.comparison import compare_specs
+from cachescope.catalogue.contents_page import contents_page
 from cachescope.catalogue.engine import Catalogue
 from cachescope.catalogue.mirror_report import mirror_report, recent_changes, state_of_snapshots
 from cachescope.catalogue.near_names import suggested_names
@@ -16,6 +17,7 @@ from cachescope.catalogue.scope import checked_scope
 from cachescope.catalogue.search import resolve_hash, search
 from cachescope.catalogue.spec_report import spec_report
 from cachescope.model.comparison import Comparison
+from cachescope.model.contents import ContentsPage, Part
 from cachescope.model.hosts import Host
 from cachescope.model.identity import DagHash, MirrorName, PackageName, Ref, Stack
 from cachescope.model.mirrors import MirrorReport, SnapshotChange
@@ -112,6 +114,15 @@ class Reader:
             return compare_specs(
                 connection, resolve_hash(connection, first), resolve_hash(connection, second)
             )
+
+    def difference(self, first: Part, second: Part, *, page: int) -> ContentsPage:
+        """What came and went between two parts."""
+        with self._catalogue.reading() as connection:
+
+            def keep(key: tuple[object, ...], ask: Callable[[], Any]) -> Any:
+                return self._until_next_snapshot(connection, key, ask)
+
+            return contents_page(connection, first, second, page=page, keep=keep)
 
     def package(
         self,

@@ -2,15 +2,27 @@
 
 import enum
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from cachescope.model.errors import UserInputError
+from cachescope.model.identity import DagHash
 from cachescope.model.results import SpecSummary
 from cachescope.model.sightings import Against, parse_against
 
-__all__ = ["ChangeKind", "ContentsDiff", "PackageChange", "Part", "SideTotal", "is_part_text", "parse_part"]
+__all__ = [
+    "ChangeKind",
+    "ChangedSpec",
+    "ContentsDiff",
+    "ContentsPage",
+    "PackageChange",
+    "PackageTotals",
+    "Part",
+    "SideTotal",
+    "is_part_text",
+    "parse_part",
+]
 
 _AT = re.compile(r"(?P<part>.*)@\{(?P<moment>[^{}]*)\}", re.DOTALL)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -120,3 +132,62 @@ class ContentsDiff:
     def of_kind(self, kind: ChangeKind) -> Sequence[PackageChange]:
         """Return the packages that differ in this way."""
         return [one for one in self.packages if one.kind is kind]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedSpec:
+    """A spec that one side alone has."""
+
+    hash: DagHash
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageTotals:
+    """One package of which the two sides have not the same specs, counted."""
+
+    name: str
+    kind: ChangeKind
+    versions_before: tuple[str, ...]
+    """Oldest first."""
+
+    versions_after: tuple[str, ...]
+    came: int
+    went: int
+    stay: int
+    first_came: tuple[ChangedSpec, ...] = ()
+    """The first of those that came, by hash."""
+
+    first_went: tuple[ChangedSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentsPage:
+    """What came and went between two parts of the catalogue: all of it counted, one page of the packages named."""
+
+    first: SideTotal
+    second: SideTotal
+    stay: int
+    kinds: Mapping[ChangeKind, int]
+    """Packages by how they differ."""
+
+    packages: tuple[PackageTotals, ...]
+    """Of this page, by name."""
+
+    page: int
+    pages: int
+
+    @property
+    def came(self) -> int:
+        """Specs that the second alone has."""
+        return self.second.specs - self.stay
+
+    @property
+    def went(self) -> int:
+        """Specs that the first alone has."""
+        return self.first.specs - self.stay
+
+    @property
+    def changed(self) -> int:
+        """Packages that differ."""
+        return sum(self.kinds.values())

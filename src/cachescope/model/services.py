@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from cachescope.model.comparison import Comparison
+from cachescope.model.contents import ContentsPage, Part
 from cachescope.model.hosts import Host
 from cachescope.model.identity import DagHash, MirrorName, PackageName, Ref, Stack
 from cachescope.model.mirrors import MirrorReport, SnapshotChange
@@ -88,6 +89,10 @@ class CatalogueReader(Protocol):
 
     def compare(self, first: str, second: str) -> Comparison:
         """Two specs side by side, by hashes or unique prefixes. Raises ``NotInCatalogue`` or ``AmbiguousHash``."""
+        ...
+
+    def difference(self, first: Part, second: Part, *, page: int) -> ContentsPage:
+        """What came and went from the first part of the catalogue to the second, one page of packages. Raises ``NotInCatalogue``."""
         ...
 
     def mirror(self, name: MirrorName) -> MirrorReport:

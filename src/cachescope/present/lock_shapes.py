@@ -269,3 +269,53 @@ class Comparison(TypedDict):
     causes: list[ComparedCause]
     shared: list[SharedDifference]
     consequences: list[Consequence]
+
+
+class DifferenceSide(TypedDict):
+    """One side of a comparison of parts of the catalogue."""
+
+    name: str
+    at: Time | None
+    specs: Number
+    packages: Number
+
+
+class DifferenceSpecs(TypedDict):
+    """Specs of both sides."""
+
+    came: Number
+    went: Number
+    stay: Number
+
+
+class ChangedSpec(TypedDict):
+    """A spec that one side alone has."""
+
+    hash: Hash
+    version: str
+
+
+class DifferencePackage(TypedDict):
+    """One package of which the two sides have not the same specs."""
+
+    name: str
+    change: str
+    versions_before: list[str]
+    versions_after: list[str]
+    came: Number
+    went: Number
+    stay: Number
+    first_came: list[ChangedSpec]
+    first_went: list[ChangedSpec]
+
+
+class DifferencePart(TypedDict):
+    """What came and went between two parts of the catalogue, one page of packages."""
+
+    first: DifferenceSide
+    second: DifferenceSide
+    specs: DifferenceSpecs
+    changes: dict[str, int]
+    packages: list[DifferencePackage]
+    page: Number
+    pages: Number

@@ -1,6 +1,8 @@
 """The page of one mirror: its sources, what is in it, and what snapshots changed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from cachescope.model.identity import MirrorName
 from cachescope.model.mirrors import CompilerUse, MirrorReport, SnapshotChange, Tally
@@ -37,6 +39,9 @@ class MirrorPage:
     """Binaries of the source that was read most often."""
 
     changes: tuple[SnapshotChange, ...]
+    before: tuple[datetime | None, ...]
+    """For each of them when the mirror was last read before; None where it was not."""
+
     biggest: tuple[Share, ...]
     compilers: tuple[Share, ...]
     systems: tuple[Share, ...]
@@ -57,11 +62,16 @@ def mirror_page(result: MirrorReport, request: PageRequest) -> MirrorPage:
         result=result,
         spark=_spark(result, request),
         changes=result.changes[:_CHANGES_SHOWN],
+        before=tuple(_before(one, result.changes) for one in result.changes[:_CHANGES_SHOWN]),
         biggest=_shares([(one.name, one.counts.present, one.versions) for one in result.biggest]),
         compilers=_shares(_uses(result.compilers)),
         systems=_shares(_tallies(result.systems)),
         targets=_shares(_tallies(result.targets)),
     )
+
+
+def _before(change: SnapshotChange, changes: Sequence[SnapshotChange]) -> datetime | None:
+    return max((one.at for one in changes if one.at < change.at), default=None)
 
 
 def _uses(compilers: tuple[CompilerUse, ...]) -> list[tuple[str, int, int]]:

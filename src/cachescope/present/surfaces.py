@@ -3,9 +3,10 @@
 import io
 from typing import TYPE_CHECKING, assert_never
 
-from cachescope.present import comparison, coverage, to_json, to_text, urls, virtual
+from cachescope.present import comparison, coverage, difference_page, to_json, to_text, urls, virtual
 from cachescope.present.comparison_page import ComparisonPage
 from cachescope.present.coverage_page import CoverageFormPage, CoveragePage
+from cachescope.present.difference_page import DifferencePage
 from cachescope.present.figures_page import FiguresPage
 from cachescope.present.home_page import HomePage
 from cachescope.present.mirror_page import MirrorPage
@@ -25,6 +26,7 @@ Page = (
     | PackagePage
     | SpecPage
     | ComparisonPage
+    | DifferencePage
     | CachesPage
     | MirrorPage
     | FiguresPage
@@ -52,6 +54,8 @@ def json_of(page: Page) -> bytes:  # noqa: C901, PLR0911, PLR0912 - one arm a pa
             return to_json.render_caches(page.result)
         case ComparisonPage():
             return comparison.render_json(page.result)
+        case DifferencePage():
+            return difference_page.render_json(page)
         case MirrorPage():
             return to_json.render_mirror(page.result)
         case FiguresPage():
@@ -88,6 +92,8 @@ def next_part(page: Page) -> str:
                     page.result.name, page.frame.scope, page=page.result.page + 1, query=page.result.query
                 )
             )
+        case DifferencePage() if page.pager.after:
+            return urls.api(urls.difference(page.first, page.second, page=page.pager.after))
         case _:
             return ""
 
@@ -111,6 +117,8 @@ def text_of(page: Page) -> bytes:  # noqa: C901, PLR0912 - one arm a page
                 to_text.caches(console, page.result, now=page.frame.now)
             case ComparisonPage():
                 comparison.render_text(console, page.result)
+            case DifferencePage():
+                difference_page.render_text(console, page)
             case MirrorPage():
                 to_text.mirror(console, page.result, now=page.frame.now)
             case FiguresPage():

@@ -16,6 +16,7 @@ from cachescope.present import comparison, urls, wording
 from cachescope.present.base_path import placed_below
 from cachescope.present.comparison_page import ComparisonPage
 from cachescope.present.coverage_page import CoverageFormPage, CoveragePage
+from cachescope.present.difference_page import DifferencePage
 from cachescope.present.figures_page import FiguresPage
 from cachescope.present.home_page import HomePage
 from cachescope.present.mirror_page import MirrorPage
@@ -35,6 +36,7 @@ _TEMPLATES: Mapping[type[Page], str] = {
     SpecPage: "spec.html",
     CachesPage: "caches.html",
     ComparisonPage: "compare.html",
+    DifferencePage: "difference.html",
     MirrorPage: "cache.html",
     FiguresPage: "figures.html",
     SuggestionsPage: "suggestions.html",

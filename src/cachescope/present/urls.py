@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
 from cachescope.model.identity import MirrorName, Ref, Stack
@@ -12,12 +13,14 @@ __all__ = [
     "Scope",
     "api",
     "api_page",
+    "at",
     "badge",
     "cache",
     "caches",
     "compare",
     "comparing",
     "coverage",
+    "difference",
     "figures",
     "health",
     "home",
@@ -130,6 +133,16 @@ def compare(first: str, second: str, scope: Scope = EVERYWHERE) -> str:
 def comparing() -> str:
     """Return the address that takes two hashes as parameters and leads to their comparison."""
     return "/compare"
+
+
+def difference(first: str = "", second: str = "", *, page: int = 1) -> str:
+    """Return the address of what came and went between two parts of the catalogue, as ``diff`` takes them."""
+    return _with("/diff", {"first": first, "second": second, "page": _page(page)})
+
+
+def at(name: MirrorName, moment: datetime) -> str:
+    """Return how a mirror at a point in time is typed, to the microsecond: a snapshot has such a time."""
+    return f"{name}@{{{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}}}"
 
 
 def cache(name: MirrorName) -> str:

@@ -8,9 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from cachescope.model.comparison import Comparison
+from cachescope.model.contents import ContentsPage
 from cachescope.model.errors import UserInputError
 from cachescope.model.hosts import Host, HostVerdict
-from cachescope.model.identity import PackageName, parse_dag_hash, parse_mirror_name, parse_package_name
+from cachescope.model.identity import (
+    MirrorName,
+    PackageName,
+    parse_dag_hash,
+    parse_mirror_name,
+    parse_package_name,
+)
 from cachescope.model.mirrors import MirrorReport, SnapshotChange
 from cachescope.model.results import (
     PACKAGE_SORTS,
@@ -26,6 +33,7 @@ from cachescope.model.services import CatalogueReader
 from cachescope.present import urls
 from cachescope.present.comparison_page import comparison_page
 from cachescope.present.cursors import read_cursor
+from cachescope.present.difference_page import asked_binaries, asked_parts, difference_page
 from cachescope.present.figures_page import figures_page
 from cachescope.present.home_page import featured_ref, home_page
 from cachescope.present.mirror_page import mirror_page
@@ -149,6 +157,17 @@ def _to_comparison(request: PageRequest) -> Moved:
     return Moved(urls.compare(request.subject.lstrip("/"), request.other.lstrip("/"), request.scope))
 
 
+def _difference(
+    reader: CatalogueReader, request: PageRequest
+) -> tuple[ContentsPage | None, Sequence[MirrorName]] | Moved:
+    moved = asked_binaries(request)
+    if moved is not None:
+        return moved
+    asked = asked_parts(request)
+    found = reader.difference(*asked, page=request.page) if asked is not None else None
+    return found, reader.mirror_names()
+
+
 def _mirror(reader: CatalogueReader, request: PageRequest) -> MirrorReport:
     return reader.mirror(parse_mirror_name(f"{request.subject}/{request.other}"))
 
@@ -235,6 +254,17 @@ ROUTES: tuple[Route[Any], ...] = (
         lifetime=300,
         exportable=False,
         statements=0,
+    ),
+    Route(
+        name="diff",
+        path=urls.difference(),
+        query=_difference,
+        build=lambda found, request: (
+            found if isinstance(found, Moved) else difference_page(found[0], found[1], request)
+        ),
+        lifetime=60,
+        exportable=False,
+        statements=12,
     ),
     Route(
         name="caches",
