@@ -38,6 +38,7 @@ from cachescope.model.identity import (
 )
 from cachescope.model.mirror import Layout, MirrorUrl
 from cachescope.model.mirrors import CompilerUse, MirrorReport, SnapshotChange, Tally
+from cachescope.model.news import NewMirror, News, NewVersion
 from cachescope.model.record import Presence, Verdict, Verification
 from cachescope.model.results import (
     Attempt,
@@ -358,6 +359,45 @@ class FakeCatalogue:
     ) -> Sequence[PackageName]:
         self._check(ref, stack)
         return sorted({one.spec.name for one in self.reports if text and text in one.spec.name})[:limit]
+
+    def news(
+        self, *, ref: Ref | None, stack: Stack | None, package: PackageName | None = None, limit: int
+    ) -> News:
+        self._check(ref, stack)
+        specs = [one.spec for one in self.reports if one.spec.presence is Presence.PRESENT]
+        versions = {
+            (one.name, one.version): [
+                each for each in specs if (each.name, each.version) == (one.name, one.version)
+            ]
+            for one in specs
+            if package in (None, one.name)
+        }
+        if package is not None and not versions:
+            raise NotInCatalogue(f"there is no {package} there")
+        entries: list[NewVersion | NewMirror] = [
+            NewVersion(
+                at=SYNCED - timedelta(minutes=number),
+                package=name,
+                version=version,
+                binaries=len(found),
+                is_new_package=number % 2 == 0,
+            )
+            for number, ((name, version), found) in enumerate(versions.items())
+        ]
+        mirrors = (
+            [NewMirror(at=SYNCED - timedelta(days=20), name=E4S, binaries=1204)] if self.all_sources else []
+        )
+        return News(
+            entries=(*entries, *([] if package else mirrors))[:limit],
+            read_at=SYNCED if self.all_sources else None,
+        )
+
+    def hashes(self, prefix: str) -> Sequence[DagHash]:
+        return sorted(
+            one.spec.hash
+            for one in self.reports
+            if one.spec.presence is Presence.PRESENT and one.spec.hash.startswith(prefix)
+        )
 
     def mirror_names(self) -> Sequence[MirrorName]:
         return sorted({one.name for one in self.all_sources})

@@ -441,6 +441,7 @@ def web_app(catalogue: "Catalogue", reader: "Reader", chosen: Settings, **more: 
         on_error=_logged,
         lock_answers=CatalogueLockAnswers(catalogue, most_specs=chosen.max_upload_specs),
         limits=UploadLimits(largest=chosen.max_upload_bytes),
+        site_address=chosen.site_address,
         readers=chosen.cors_origins.replace(",", " ").split(),
         request_limits=RequestLimits(
             address=chosen.max_address_bytes,

@@ -80,6 +80,10 @@ class Settings:
     )
     host: str = _row("127.0.0.1", "address that 'serve' listens on")
     port: int = _row(8000, "port that 'serve' listens on; 0 for any free one", most=65535)
+    site_address: str = _row(
+        "",
+        "where visitors find the site, for feeds and the site map: https://HOST/PATH; empty for what they asked",
+    )
     cors_origins: str = _row(
         "",
         "whose pages may read what 'serve' answers: origins, by blanks or commas, or * for all; empty for none",

@@ -180,7 +180,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MirrorSe
         yield running
 
 
-def test_discover_registers_the_mirrors_of_a_bucket_at_their_public_address(
+def test_discover_registers_the_mirrors_of_a_bucket_at_their_site_address(
     run: CommandLine, bucket: MirrorServer
 ) -> None:
     found = run.well("add", "--discover", f"{bucket.url}/cache_spack_io_index.json")

@@ -52,7 +52,7 @@ _ASKED = {
 
 
 @contextmanager
-def _counting(opened: OpenCatalogue) -> Iterator[list[str]]:
+def counting(opened: OpenCatalogue) -> Iterator[list[str]]:
     statements: list[str] = []
 
     def note(*arguments: object) -> None:
@@ -65,7 +65,7 @@ def _counting(opened: OpenCatalogue) -> Iterator[list[str]]:
 
 @pytest.fixture
 def counted(sample: OpenCatalogue) -> Iterator[list[str]]:
-    with _counting(sample) as statements:
+    with counting(sample) as statements:
         yield statements
 
 
@@ -83,7 +83,7 @@ def test_page_needs_no_more_statements_than_it_says(
     """With sizes, which add statements, and in each database."""
     row = next(one for one in ROUTES if one.name == name)
     # A reader of its own has kept no answer.
-    with _counting(sized) as counted:
+    with counting(sized) as counted:
         row.answer(Reader(sized.catalogue), request_)
     assert len(counted) <= row.statements
 

@@ -12,15 +12,17 @@ from cachescope.catalogue.contents_page import contents_page
 from cachescope.catalogue.engine import Catalogue
 from cachescope.catalogue.mirror_report import mirror_report, recent_changes, state_of_snapshots
 from cachescope.catalogue.near_names import suggested_names
+from cachescope.catalogue.news import package_news, scope_news
 from cachescope.catalogue.package_report import package_list, package_report, ref_stacks
 from cachescope.catalogue.scope import checked_scope
-from cachescope.catalogue.search import resolve_hash, search
+from cachescope.catalogue.search import present_hashes, resolve_hash, search
 from cachescope.catalogue.spec_report import spec_report
 from cachescope.model.comparison import Comparison
 from cachescope.model.contents import ContentsPage, Part
 from cachescope.model.hosts import Host
 from cachescope.model.identity import DagHash, MirrorName, PackageName, Ref, Stack
 from cachescope.model.mirrors import MirrorReport, SnapshotChange
+from cachescope.model.news import News
 from cachescope.model.results import (
     PackageList,
     PackagePosition,
@@ -166,6 +168,25 @@ class Reader:
         """Names that hold a text."""
         with self._catalogue.reading() as connection:
             return suggested_names(connection, text, checked_scope(connection, ref, stack), limit=limit)
+
+    def news(
+        self, *, ref: Ref | None, stack: Stack | None, package: PackageName | None = None, limit: int
+    ) -> News:
+        """What is new."""
+
+        def ask() -> News:
+            if package is not None:
+                return package_news(connection, package, scope, limit=limit)
+            return scope_news(connection, scope, limit=limit)
+
+        with self._catalogue.reading() as connection:
+            scope = checked_scope(connection, ref, stack)
+            return self._until_next_snapshot(connection, ("news", scope, package, limit), ask)
+
+    def hashes(self, prefix: str) -> Sequence[DagHash]:
+        """Hashes of present specs."""
+        with self._catalogue.reading() as connection:
+            return present_hashes(connection, prefix)
 
     def _until_next_snapshot(
         self, connection: Connection, key: tuple[object, ...], ask: Callable[[], _Answer]

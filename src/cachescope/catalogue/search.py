@@ -8,18 +8,19 @@ from cachescope.catalogue import schema as t
 from cachescope.catalogue.finding import SORTS, Place, find, is_glob
 from cachescope.catalogue.lowering import hash_starts_with
 from cachescope.catalogue.no_match import explain_no_match
-from cachescope.catalogue.scope import Scope
+from cachescope.catalogue.scope import Scope, is_known
 from cachescope.catalogue.universe_reader import read_universe
 from cachescope.model.errors import AmbiguousHash, NotInCatalogue, UserInputError
 from cachescope.model.hosts import Host
 from cachescope.model.identity import DagHash, parse_hash_prefix
+from cachescope.model.record import Presence
 from cachescope.model.results import NoMatch, SearchResult, SpecSummary
 from cachescope.query.grammar import parse_query
 from cachescope.query.matching import warnings
 from cachescope.query.spec_query import NodeQuery, SpecQuery
 from cachescope.query.universe import Universe
 
-__all__ = ["resolve_hash", "search"]
+__all__ = ["present_hashes", "resolve_hash", "search"]
 
 _LISTED = 10
 _PASTED_HASH = re.compile(r"[a-z2-7]{7,32}")
@@ -114,6 +115,16 @@ def _hash_meant(connection: Connection, text: str) -> SpecQuery | None:
     ):
         return None
     return SpecQuery(node=NodeQuery(hash=text))
+
+
+def present_hashes(connection: Connection, prefix: str) -> list[DagHash]:
+    """Return the hashes of present specs that begin so, sorted. 1 statement."""
+    rows = connection.execute(
+        select(t.spec.c.hash)
+        .where(hash_starts_with(t.spec.c.hash, prefix), is_known(Scope(), Presence.PRESENT))
+        .order_by(t.spec.c.hash)
+    )
+    return [DagHash(one) for one in rows.scalars()]
 
 
 def resolve_hash(connection: Connection, text_: str) -> int:

@@ -8,6 +8,7 @@ from cachescope.model.contents import ContentsPage, Part
 from cachescope.model.hosts import Host
 from cachescope.model.identity import DagHash, MirrorName, PackageName, Ref, Stack
 from cachescope.model.mirrors import MirrorReport, SnapshotChange
+from cachescope.model.news import News
 from cachescope.model.results import (
     PackageList,
     PackagePosition,
@@ -107,6 +108,19 @@ class CatalogueReader(Protocol):
         self, text: str, *, ref: Ref | None, stack: Stack | None, limit: int
     ) -> Sequence[PackageName]:
         """Packages whose names hold a text, those that begin so first."""
+        ...
+
+    def news(
+        self, *, ref: Ref | None, stack: Stack | None, package: PackageName | None = None, limit: int
+    ) -> News:
+        """Packages and versions that the scope has for the first time; of a package its versions. Newest first.
+
+        Raises ``NotInCatalogue`` for an unknown ref or stack, and for a package without a binary.
+        """
+        ...
+
+    def hashes(self, prefix: str) -> Sequence[DagHash]:
+        """Hashes of present specs that begin so, sorted."""
         ...
 
     def mirror_names(self) -> Sequence[MirrorName]:

@@ -4,6 +4,7 @@ import io
 from typing import TYPE_CHECKING, assert_never
 
 from cachescope.present import comparison, coverage, difference_page, to_json, to_text, urls, virtual
+from cachescope.present.api_page import ApiPage
 from cachescope.present.comparison_page import ComparisonPage
 from cachescope.present.coverage_page import CoverageFormPage, CoveragePage
 from cachescope.present.difference_page import DifferencePage
@@ -36,18 +37,22 @@ Page = (
     | CoverageFormPage
     | CoveragePage
     | VirtualPage
+    | ApiPage
 )
 
 
-def json_of(page: Page) -> bytes:  # noqa: C901, PLR0911, PLR0912 - one arm a page
-    """Write the page's facts as JSON: the bytes that ``--json`` prints for the same question."""
+def json_of(page: Page, *, base_path: str = "") -> bytes:  # noqa: C901, PLR0911, PLR0912 - one arm a page
+    """Write the page's facts as JSON: the bytes that ``--json`` prints for the same question.
+
+    Where a list goes on, its address is added, below the path at which the site stands.
+    """
     match page:
         case HomePage():
             return to_json.render_home(page.refs, page.sources)
         case PackagesPage():
-            return to_json.render_packages(page.result, page.following)
+            return to_json.render_packages(page.result, _below(base_path, page))
         case PackagePage():
-            return to_json.render_package(page.result, next_part(page))
+            return to_json.render_package(page.result, _below(base_path, page))
         case SpecPage():
             return to_json.render_spec(page.result)
         case CachesPage():
@@ -64,7 +69,7 @@ def json_of(page: Page) -> bytes:  # noqa: C901, PLR0911, PLR0912 - one arm a pa
             suggestions: shapes.Suggestions = {"query": page.typed, "packages": list(page.names)}
             return to_json.document(suggestions)
         case SearchPage():
-            return to_json.render_search(page.result, page.following)
+            return to_json.render_search(page.result, _below(base_path, page))
         case ErrorPage():
             return to_json.render_error(page.error)
         case CoverageFormPage():
@@ -77,8 +82,15 @@ def json_of(page: Page) -> bytes:  # noqa: C901, PLR0911, PLR0912 - one arm a pa
             return coverage.render_json(page.result.coverage)
         case VirtualPage():
             return virtual.render_json(page.result)
+        case ApiPage():
+            return to_json.document(page.document)
         case _:
             assert_never(page)
+
+
+def _below(base_path: str, page: Page) -> str:
+    following = next_part(page)
+    return base_path + following if following else ""
 
 
 def next_part(page: Page) -> str:
@@ -137,6 +149,15 @@ def text_of(page: Page) -> bytes:  # noqa: C901, PLR0912 - one arm a page
                 coverage.render_text(console, page.result.coverage)
             case VirtualPage():
                 virtual.render_text(console, page.result)
+            case ApiPage():
+                to_text.names(
+                    console,
+                    [
+                        f"{one.method} {one.path}: {one.summary}"
+                        for group in page.groups
+                        for one in group.operations
+                    ],
+                )
             case _:
                 assert_never(page)
     return written.get().encode("utf-8", "replace")

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from cachescope.model.spec import deptype_names
 from cachescope.present import comparison, urls, wording
+from cachescope.present.api_page import ApiPage
 from cachescope.present.base_path import placed_below
 from cachescope.present.comparison_page import ComparisonPage
 from cachescope.present.coverage_page import CoverageFormPage, CoveragePage
@@ -45,6 +46,7 @@ _TEMPLATES: Mapping[type[Page], str] = {
     CoverageFormPage: "coverage_form.html",
     CoveragePage: "coverage.html",
     VirtualPage: "virtual.html",
+    ApiPage: "api.html",
 }
 
 _MEDIA_TYPES = {

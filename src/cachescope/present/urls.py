@@ -21,6 +21,7 @@ __all__ = [
     "comparing",
     "coverage",
     "difference",
+    "feed",
     "figures",
     "health",
     "home",
@@ -30,7 +31,9 @@ __all__ = [
     "package",
     "packages",
     "recipe",
+    "robots",
     "search",
+    "sitemap",
     "spec",
     "static",
     "suggestions",
@@ -214,6 +217,22 @@ def openapi() -> str:
 def health() -> str:
     """Return the address at which one asks whether the server answers."""
     return "/healthz"
+
+
+def feed(scope: Scope = EVERYWHERE, *, package: str = "") -> str:
+    """Return the address of the feed of what is new in a scope, or of one package there."""
+    path = f"/feeds/package/{quote(package, safe='')}.atom" if package else "/feeds/new.atom"
+    return _with(path, scope.parameters)
+
+
+def robots() -> str:
+    """Return the address at which programs that read the site are told what to leave alone."""
+    return "/robots.txt"
+
+
+def sitemap(part: str = "") -> str:
+    """Return the address of the list of all addresses, or of a part of it."""
+    return f"/sitemaps/{part}.xml" if part else "/sitemap.xml"
 
 
 def static(name: str, digest: str) -> str:

@@ -31,11 +31,12 @@ from cachescope.web.compression import Precoded, chosen_coding, coded, is_worthw
 from cachescope.web.cors import Readers, options_handlers
 from cachescope.web.description import ApiDescription
 from cachescope.web.exports import package_badge, package_table
+from cachescope.web.feeds import Feeds
 from cachescope.web.health import HealthPages
 from cachescope.web.limits import TOO_LARGE, RequestGate, RequestLimits
 from cachescope.web.lock_files import Busy, LockFilePages, UploadLimits
 from cachescope.web.negotiation import Surface, entity_tag, is_current, wanted_surface
-from cachescope.web.parameters import read_request, read_scope
+from cachescope.web.parameters import first_values, read_request, read_scope
 from cachescope.web.routes import ROUTES, Route
 from cachescope.web.virtual_mirrors import VirtualMirrorPages
 
@@ -81,13 +82,15 @@ def create_app(
     oldest: float = 0,
     counted: Callable[[], Iterable[str]] | None = None,
     on_stop: Callable[[], None] | None = None,
+    site_address: str = "",
 ) -> Litestar:
     """Make the application. ``on_error`` logs what went wrong and returns the id under which it stands in the log.
 
     Without ``lock_answers`` and ``limits`` no lock files are taken, without ``virtual`` there are no virtual mirrors.
     ``readers`` are origins whose pages may read answers. ``base_path`` is where the site stands (``/cachescope``, empty
     for ``/``), ``oldest`` the age in seconds from which ``/healthz`` calls the data stale, ``counted`` gives metrics.
-    ``on_stop`` is called once nobody is answered any more.
+    ``on_stop`` is called once nobody is answered any more. ``site_address`` is where visitors find the site (empty for
+    what they asked), for addresses that must be whole.
     """
     takes_lock_files = lock_answers is not None and limits is not None
     allowed = Readers(readers)
@@ -116,7 +119,15 @@ def create_app(
         handlers += LockFilePages(lock_answers, site, limits, base_path=base_path).handlers()
     if virtual is not None:
         handlers += VirtualMirrorPages(virtual, site).handlers()
-    handlers += ApiDescription(site, version=version).handlers()
+    handlers += Feeds(
+        reader,
+        site,
+        site_address=site_address,
+        base_path=base_path,
+        version=version,
+        takes_lock_files=takes_lock_files,
+    ).handlers()
+    handlers += ApiDescription(site, version=version, base_path=base_path).handlers()
     # First, or the framework makes its own for each address, of the first methods that it sees.
     handlers = [*options_handlers(handlers, allowed, _SECURITY), *handlers]
     return Litestar(
@@ -172,7 +183,7 @@ class _Site:
 
         def answer(request: _Request) -> Response[bytes]:
             asked = read_request(
-                _parameters(request),
+                first_values(request.query_params),
                 subject=request.path_params.get("subject", request.query_params.get("first", "")),
                 other=request.path_params.get("other", request.query_params.get("second", "")),
                 now=self._now(),
@@ -222,13 +233,17 @@ class _Site:
 
     def badge(self, request: _Request) -> Response[bytes]:
         """Answer with the badge of a package: how many binaries a scope has, and the newest version."""
-        asked = read_request(_parameters(request), subject=_named(request, ".svg"), now=self._now())
+        asked = read_request(
+            first_values(request.query_params), subject=_named(request, ".svg"), now=self._now()
+        )
         body = package_badge(self._reader, asked)
         return _respond(request, _Answer(body=body, content_type="image/svg+xml", cache=_SHORT))
 
     def table(self, request: _Request) -> Response[bytes]:
         """Answer with the binaries of a package as CSV."""
-        asked = read_request(_parameters(request), subject=_named(request, ".csv"), now=self._now())
+        asked = read_request(
+            first_values(request.query_params), subject=_named(request, ".csv"), now=self._now()
+        )
         body = package_table(self._reader, asked)
         return _respond(request, _Answer(body=body, content_type="text/csv; charset=utf-8", cache=_SHORT))
 
@@ -242,7 +257,7 @@ class _Site:
         """Answer with an error, in the form in which the page was asked."""
         error, status = self._understood(request, problem)
         try:
-            scope = read_scope(_parameters(request))
+            scope = read_scope(first_values(request.query_params))
         except UserInputError:
             scope = urls.EVERYWHERE
         asked = request.path_params.get("subject", "")[:_LONGEST_SUBJECT]
@@ -293,7 +308,7 @@ class _Site:
             case Surface.HTML:
                 body = self._html.write(page)
             case Surface.JSON:
-                body = json_of(page)
+                body = json_of(page, base_path=self._base_path)
             case Surface.TEXT:
                 body = text_of(page)
             case _:
@@ -370,13 +385,9 @@ def _is_document(request: _Request) -> bool:
     return request.scope["path"].startswith(_DOCUMENTS)
 
 
-def _parameters(request: _Request) -> Mapping[str, str]:
-    """The first value of each parameter, as text."""
-    return {key: request.query_params.getall(key)[0] for key in request.query_params}
-
-
 def _moved(request: _Request, address: str, cache: str, *, base_path: str) -> Response[bytes]:
     target = base_path + (urls.api(address) if _is_api(request) else address)
+
     headers = {"Location": target} if _is_api(request) else {"Location": target, "Vary": "Accept"}
     return _respond(
         request,

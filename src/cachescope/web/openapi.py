@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from http import HTTPStatus
 from importlib import resources
 from typing import Annotated, Any
 
@@ -61,8 +62,10 @@ def operation_of(method: str, path: str) -> Operation | None:
     return OPERATIONS.get((method, row if row is not None else _VARYING.sub("{}", path)))
 
 
-def openapi_document(routes: Sequence[tuple[str, str]], *, version: str) -> dict[str, Any]:
-    """Describe these routes."""
+def openapi_document(
+    routes: Sequence[tuple[str, str]], *, version: str, base_path: str = ""
+) -> dict[str, Any]:
+    """Describe these routes of a site that stands at ``base_path``, empty for ``/``."""
     described = [
         (
             method,
@@ -85,7 +88,7 @@ def openapi_document(routes: Sequence[tuple[str, str]], *, version: str) -> dict
     return {
         "openapi": "3.1.0",
         "info": {"title": "cachescope", "version": version, "description": _TEXT, "license": {"name": "MIT"}},
-        "servers": [{"url": "/"}],
+        "servers": [{"url": base_path or "/"}],
         "tags": [{"name": group} for group in groups],
         "paths": paths,
         "components": {
@@ -175,6 +178,8 @@ def _responses(one: Operation, answer: Mapping[str, Any] | None) -> dict[str, An
         found["200"] = {"description": one.summary, "content": content}
         if headers:
             found["200"]["headers"] = headers
+        for status in one.also:
+            found[str(status)] = {**found["200"], "description": HTTPStatus(status).phrase}
     if one.moved:
         found["302"] = {"description": "It stands at the address in Location."}
     if one.kept:

@@ -54,6 +54,9 @@ class Operation:
     statuses: tuple[int, ...] = (400,)
     """With which it may refuse, beside those of any address."""
 
+    also: tuple[int, ...] = ()
+    """Other statuses with which the answer itself may come."""
+
     moved: bool = False
     """Whether it may answer with another address (302)."""
 
@@ -68,9 +71,13 @@ class Operation:
 
 
 class Health(TypedDict):
-    """That the process answers."""
+    """Whether the server answers, and how old what it answers with is."""
 
-    status: Literal["ok"]
+    status: Literal["ok", "stale", "unreachable"]
+    problem: str
+    sources: shapes.Number
+    read_at: shapes.Time | None
+    age_seconds: int | None
 
 
 def _text(pattern: str = "", longest: int = LONGEST_NAME) -> Any:
@@ -329,8 +336,28 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             summary="Whether the server answers",
             answer=Health,
             media=("application/json", "text/plain"),
+            also=(503,),
             statuses=(),
             kept=False,
+        ),
+        ("GET", urls.feed()): Operation(
+            name="feed",
+            group="Feeds",
+            summary="New packages and versions of a scope",
+            text="Atom, newest first. What a mirror had when it was read for the first time is one entry.",
+            query=_SCOPE,
+            media=("application/atom+xml",),
+            statuses=(400, 404),
+        ),
+        ("GET", "/feeds/package/{}"): Operation(
+            name="package_feed",
+            group="Feeds",
+            summary="Versions of a package as they come",
+            path=("package",),
+            suffix=".atom",
+            query=_SCOPE,
+            media=("application/atom+xml",),
+            statuses=(400, 404),
         ),
         ("GET", "/badge/{}"): Operation(
             name="badge",

@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
+
+from litestar.datastructures import MultiDict
 
 from cachescope.model.errors import UserInputError
 from cachescope.model.identity import Stack, parse_mirror_name, parse_ref
@@ -9,12 +12,17 @@ from cachescope.present.pages import LARGEST_PART, PageRequest
 from cachescope.present.urls import Scope
 from cachescope.query.hosts import HOST_KEYS
 
-__all__ = ["HIGHEST_PAGE", "LONGEST_NAME", "LONGEST_QUERY", "read_request", "read_scope"]
+__all__ = ["HIGHEST_PAGE", "LONGEST_NAME", "LONGEST_QUERY", "first_values", "read_request", "read_scope"]
 
 LONGEST_QUERY = 2000
 LONGEST_NAME = 200
 HIGHEST_PAGE = 999_999
 _NAMES = frozenset({"prefix", "first", "second", *HOST_KEYS})
+
+
+def first_values(parameters: MultiDict[Any]) -> Mapping[str, str]:
+    """Return the first value of each parameter."""
+    return {key: parameters.getall(key)[0] for key in parameters}
 
 
 def read_request(
