@@ -14,6 +14,9 @@ __all__ = ["TOO_LARGE", "RequestGate", "RequestLimits"]
 _ALWAYS_ANSWERED = ("/healthz", "/metrics")
 """Who watches the server must see it when it is full."""
 
+_DOCUMENTS = "/mirror/"
+"""Below it clients wait for sources, in threads of their own: pages are answered meanwhile."""
+
 _MOST_DIGITS = 18
 
 TOO_LARGE = {
@@ -35,13 +38,17 @@ class RequestLimits:
     at_once: int = 64
     """Requests that one worker answers at a time."""
 
+    documents_at_once: int = 512
+    """Documents of virtual mirrors that one worker gives at a time: these take long and cost little."""
+
 
 class RequestGate:
     """Lets requests in, and knows how many are inside; one for all pages of an application."""
 
     def __init__(self, limits: RequestLimits) -> None:
         self._limits = limits
-        self._running = 0
+        self._running = {False: 0, True: 0}
+        """Requests inside: for pages, and for documents of virtual mirrors."""
 
     def around(self, app: ASGIApp) -> ASGIApp:
         """Return the application behind the gate. Refusals are raised, and answered as any other error."""
@@ -51,11 +58,15 @@ class RequestGate:
                 await app(scope, receive, send)
                 return
             self._check(scope)
-            self._running += 1
+            is_document = scope["path"].startswith(_DOCUMENTS)
+            most = self._limits.documents_at_once if is_document else self._limits.at_once
+            if self._running[is_document] >= most:
+                raise ServerBusy("too many pages are asked for at the moment", hint="try again soon")
+            self._running[is_document] += 1
             try:
                 await app(scope, receive, send)
             finally:
-                self._running -= 1
+                self._running[is_document] -= 1
 
         return enter
 
@@ -67,5 +78,3 @@ class RequestGate:
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if len(announced) > _MOST_DIGITS or (announced.isdigit() and int(announced) > self._limits.body):
             raise HTTPException(status_code=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        if self._running >= self._limits.at_once:
-            raise ServerBusy("too many pages are asked for at the moment", hint="try again soon")

@@ -3,10 +3,13 @@
 What is refused is said in one line of plain text: a client asks for many documents that are not there.
 """
 
+import asyncio
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, assert_never
+from typing import Any, TypeVar, assert_never
 
 from litestar import HttpMethod, Request, Response
 from litestar.handlers import HTTPRouteHandler
@@ -34,11 +37,15 @@ _Request = Request[Any, Any, Any]
 _ROOT = "/mirror/"
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD]
 _CHUNK = 256 * 1024
+_WAITING = 256
+"""Threads for clients that wait for sources or take bytes; made when they are needed."""
+
 _ASK_AGAIN = "no-cache"
 """May be kept, and is asked for again with its entity tag each time."""
 
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+_Answer = TypeVar("_Answer")
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
 
 
@@ -48,17 +55,39 @@ class VirtualMirrorPages:
     def __init__(self, mirrors: VirtualMirrors, site: Site) -> None:
         self._mirrors = mirrors
         self._site = site
+        # Not the threads that pages are made in: a source that is slow must not keep these.
+        self._threads = ThreadPoolExecutor(_WAITING, thread_name_prefix="mirror")
 
     def handlers(self) -> list[HTTPRouteHandler]:
         """Return the rows: address, method, what answers."""
+        below = HTTPRouteHandler("/mirror/{path:path}", http_method=_METHODS)(self._answered)
         rows = [
-            ("/mirror/{path:path}", self._below),
             (urls.api("/mirror/{path:path}"), self._facts),
             (urls.api(urls.virtual_list()), self._list),
         ]
         return [
-            HTTPRouteHandler(path, http_method=_METHODS, sync_to_thread=True)(answer) for path, answer in rows
+            below,
+            *(
+                HTTPRouteHandler(path, http_method=_METHODS, sync_to_thread=True)(answer)
+                for path, answer in rows
+            ),
         ]
+
+    async def _answered(self, request: _Request) -> Response[Any]:
+        return await self._in_thread(lambda: self._below(request))
+
+    async def _in_thread(self, work: Callable[[], _Answer]) -> _Answer:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def _in_threads(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+        """Give the pieces one by one, each waited for in a thread; lets go of them when the client hangs up."""
+        try:
+            while (piece := await self._in_thread(lambda: next(pieces, None))) is not None:
+                yield piece
+        finally:
+            # Not waited for: this may run while the event loop ends, and the thread may wait for its source.
+            with suppress(RuntimeError):  # the process ends
+                self._threads.submit(_close, pieces)
 
     def _below(self, request: _Request) -> Response[Any]:
         path = request.scope["path"].removeprefix(_ROOT)
@@ -96,14 +125,39 @@ class VirtualMirrorPages:
                 headers = _headers(f'"{answer.digest}"', answer.size, lasting=answer.lasting)
                 if request.method == HttpMethod.HEAD or _has(request, headers):
                     return _whole(request, b"", headers, answer.media_type)
-                return Stream(_pieces(answer), headers=headers, media_type=answer.media_type)
+                return Stream(
+                    self._in_threads(_pieces(answer)), headers=headers, media_type=answer.media_type
+                )
             case SentOn():
                 headers = {**_SAFE, "Location": answer.address, "Cache-Control": "no-store"}
                 return Response(b"", status_code=HTTPStatus.FOUND, headers=headers)
             case Streamed():
-                return _streamed(request, answer)
+                return self._streamed(request, answer)
             case _:
                 assert_never(answer)
+
+    def _streamed(self, request: _Request, answer: Streamed) -> Response[Any]:
+        blob = answer.blob
+        headers = _headers(f'"{answer.digest}"', blob.size, lasting=True)
+        headers["Accept-Ranges"] = "bytes"
+        status = HTTPStatus.OK
+        if answer.partial and blob.total is not None and blob.size is not None:
+            if not blob.size:
+                blob.close()
+                refused = {**_SAFE, "Content-Range": f"bytes */{blob.total}", "Cache-Control": "no-store"}
+                return Response(b"", status_code=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=refused)
+            status = HTTPStatus.PARTIAL_CONTENT
+            last = answer.start + blob.size - 1
+            headers["Content-Range"] = f"bytes {answer.start}-{last}/{blob.total}"
+        media_type = "application/octet-stream"
+        if request.method == HttpMethod.HEAD or _has(request, headers):
+            blob.close()
+            if status == HTTPStatus.PARTIAL_CONTENT:
+                return Response(b"", status_code=status, headers=headers, media_type=media_type)
+            return _whole(request, b"", headers, media_type)
+        return Stream(
+            self._in_threads(_given(answer)), status_code=status, headers=headers, media_type=media_type
+        )
 
 
 def _headers(tag: str, size: int | None, *, lasting: bool) -> dict[str, str]:
@@ -138,34 +192,18 @@ def _part(request: _Request) -> tuple[int, int | None] | None:
     return None if last is not None and last < start else (start, last + 1 if last is not None else None)
 
 
-def _streamed(request: _Request, answer: Streamed) -> Response[Any]:
-    blob = answer.blob
-    headers = _headers(f'"{answer.digest}"', blob.size, lasting=True)
-    headers["Accept-Ranges"] = "bytes"
-    status = HTTPStatus.OK
-    if answer.partial and blob.total is not None and blob.size is not None:
-        if not blob.size:
-            blob.close()
-            refused = {**_SAFE, "Content-Range": f"bytes */{blob.total}", "Cache-Control": "no-store"}
-            return Response(b"", status_code=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=refused)
-        status = HTTPStatus.PARTIAL_CONTENT
-        last = answer.start + blob.size - 1
-        headers["Content-Range"] = f"bytes {answer.start}-{last}/{blob.total}"
-    media_type = "application/octet-stream"
-    if request.method == HttpMethod.HEAD or _has(request, headers):
-        blob.close()
-        if status == HTTPStatus.PARTIAL_CONTENT:
-            return Response(b"", status_code=status, headers=headers, media_type=media_type)
-        return _whole(request, b"", headers, media_type)
-    return Stream(_given(answer), status_code=status, headers=headers, media_type=media_type)
-
-
 def _given(answer: Streamed) -> Iterator[bytes]:
     """Give the bytes, and let go of the source however it ends: the client may hang up."""
     try:
         yield from answer.blob.chunks
     finally:
         answer.blob.close()
+
+
+def _close(pieces: Iterator[bytes]) -> None:
+    if isinstance(pieces, Generator):
+        with suppress(ValueError):  # the thread that reads it now ends it
+            pieces.close()
 
 
 def _refused(request: _Request, error: CachescopeError) -> Response[bytes]:

@@ -1,0 +1,211 @@
+"""Blobs of virtual mirrors over HTTP: many clients, clients that hang up, sources that lie, are slow or are gone."""
+
+import hashlib
+import http.client
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from cachescope import compose
+from tests import binaries, mirrors
+from tests.binaries import APP, LIB, write_binaries
+from tests.catalogues import OpenCatalogue
+from tests.servers import Answer, MirrorServer
+from tests.web.conftest import served
+from tests.web.test_virtual_mirrors import Client, define
+
+LARGE = hashlib.shake_256(b"archive").digest(4_000_000)
+WRONG = LARGE[:-1] + bytes([LARGE[-1] ^ 1])
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MirrorServer]:
+    """A mirror on the web whose archive of ``app`` is large."""
+    small = binaries.archive_of
+    monkeypatch.setattr(binaries, "archive_of", lambda one: LARGE if one is APP else small(one))
+    with MirrorServer(folder=write_binaries(tmp_path / "source")) as server:
+        yield server
+
+
+@contextmanager
+def _serving(opened: OpenCatalogue, folder: Path, **options: object) -> Iterator[Client]:
+    given = {"retries": 0, "read_timeout": 5.0, "virtual_folder": str(folder / "virtual"), **options}
+    stream = bool(given.pop("stream", False))
+    chosen = compose.settings({"db": str(opened.file), **given})
+    with (
+        compose.virtual_mirrors(opened.catalogue, chosen, stream=stream) as virtual,
+        served(opened.reader, virtual=virtual) as site,
+    ):
+        client = Client(site)
+        for one in (APP, LIB):
+            assert client.manifest_of(one).status == 200
+        yield client
+
+
+@pytest.fixture(params=["stream", "store"])
+def site(
+    request: pytest.FixtureRequest, opened: OpenCatalogue, source: MirrorServer, tmp_path: Path
+) -> Iterator[Client]:
+    """A site with the virtual mirror 'lab', by each way that the server gives blobs itself."""
+    opened.sync("site", source.url)
+    define(opened, "lab", "site")
+    way = {"stream": True} if request.param == "stream" else {"blob_store": str(tmp_path / "store")}
+    with _serving(opened, tmp_path, **way) as client:
+        source.requests.clear()
+        yield client
+
+
+@pytest.fixture
+def storing(opened: OpenCatalogue, source: MirrorServer, tmp_path: Path) -> Iterator[Client]:
+    opened.sync("site", source.url)
+    define(opened, "lab", "site")
+    with _serving(opened, tmp_path, blob_store=str(tmp_path / "store")) as client:
+        source.requests.clear()
+        yield client
+
+
+def _path(content: bytes = LARGE) -> str:
+    return f"/{mirrors.blob_place(content)}"
+
+
+def _taken(site: Client) -> tuple[int, bytes]:
+    """Ask for the large blob; what comes may break off."""
+    try:
+        got = site(f"/mirror/lab{_path()}")
+    except http.client.IncompleteRead as broken:
+        return 200, broken.partial
+    return got.status, got.body
+
+
+def test_a_blob_and_parts_of_it_come_as_they_are_stored(site: Client) -> None:
+    whole = site(f"/mirror/lab{_path()}")
+    assert (whole.status, whole.body) == (200, LARGE)
+    assert whole.headers["accept-ranges"] == "bytes"
+    part = site(f"/mirror/lab{_path()}", Range="bytes=3000000-3000009")
+    assert (part.status, part.body) == (206, LARGE[3_000_000:3_000_010])
+    assert part.headers["content-range"] == "bytes 3000000-3000009/4000000"
+    rest = site(f"/mirror/lab{_path()}", Range="bytes=3999990-")
+    assert (rest.status, rest.body) == (206, LARGE[-10:])
+    assert site(f"/mirror/lab{_path()}", Range="bytes=4000000-").status == 416
+
+
+def test_200_clients_at_once_are_served_by_one_fetch(storing: Client, source: MirrorServer) -> None:
+    archive = binaries.archive_of(LIB)
+    source.routes[_path(archive)] = Answer(archive, delay=0.5)
+    with ThreadPoolExecutor(200) as clients:
+        got = list(clients.map(lambda _: storing(f"/mirror/lab{_path(archive)}"), range(200)))
+    assert {(one.status, one.body) for one in got} == {(200, archive)}
+    assert len(source.requests) == 1
+
+
+def test_pages_are_answered_while_clients_wait_for_a_slow_source(site: Client, source: MirrorServer) -> None:
+    source.routes[_path()] = Answer(LARGE, delay=4)
+    with ThreadPoolExecutor(40) as clients:
+        waiting = [clients.submit(site, f"/mirror/lab{_path()}") for _ in range(40)]
+        source.wait_for_requests(1)
+        assert site("/caches").status == 200
+        assert site.manifest_of(LIB).status == 200
+        assert not any(one.done() for one in waiting)
+        assert {one.result().body for one in waiting} == {LARGE}
+
+
+def test_a_wrong_blob_is_never_a_whole_answer(site: Client, source: MirrorServer) -> None:
+    source.routes[_path()] = Answer(WRONG)
+    status, body = _taken(site)
+    assert len(body) < len(LARGE)
+    assert status == 200 or b"the bytes are not those of sha256:" in body
+    page = site("/mirror/lab/", Accept="text/plain").body.decode()
+    assert "failed: site/root" in page
+    assert "the bytes are not those of" in page
+    del source.routes[_path()]
+    assert site(f"/mirror/lab{_path()}").body == LARGE
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "reason"),
+    [
+        (Answer(b"", 404), 404, b"no source has this blob any more"),
+        (Answer(b"", 503), 502, b"cannot answer now"),
+        (Answer(LARGE, hangs_after=-1), 502, b"sent nothing for 0.3 s"),
+    ],
+    ids=["lost", "down", "silent"],
+)
+def test_a_source_without_the_blob_is_told(
+    opened: OpenCatalogue,
+    source: MirrorServer,
+    tmp_path: Path,
+    answer: Answer,
+    status: int,
+    reason: bytes,
+) -> None:
+    opened.sync("site", source.url)
+    define(opened, "lab", "site")
+    with _serving(opened, tmp_path, stream=True, read_timeout=0.3) as client:
+        source.routes[_path()] = answer
+        got = client(f"/mirror/lab{_path()}")
+    assert got.status == status
+    assert reason in got.body
+
+
+def test_another_source_of_the_union_is_tried(
+    opened: OpenCatalogue, source: MirrorServer, tmp_path: Path
+) -> None:
+    opened.sync("site", source.url)
+    opened.sync("copy", tmp_path / "source")
+    define(opened, "lab", "site", "copy")
+    with _serving(opened, tmp_path, blob_store=str(tmp_path / "store")) as client:
+        opened.sizes()
+        source.routes[_path()] = Answer(WRONG)
+        assert client(f"/mirror/lab{_path()}").body == LARGE
+
+
+def test_a_client_that_hangs_up_lets_the_source_go(site: Client, source: MirrorServer) -> None:
+    source.routes[_path()] = Answer(LARGE, piece=100_000, pause=0.05)
+    address = urlsplit(site.site)
+    assert address.hostname is not None
+    for _ in range(5):
+        with socket.create_connection((address.hostname, address.port or 80)) as client:
+            client.sendall(f"GET /mirror/lab{_path()} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            source.wait_for_requests(1)
+    del source.routes[_path()]
+    assert site(f"/mirror/lab{_path()}").body == LARGE
+    _eventually(lambda: len(source.connections()) <= 2)
+
+
+def test_a_refresh_meanwhile_disturbs_no_client(
+    site: Client, opened: OpenCatalogue, source: MirrorServer, tmp_path: Path
+) -> None:
+    ended = threading.Event()
+
+    def downloads() -> int:
+        count = 0
+        while not ended.is_set():
+            assert site.manifest_of(APP).status == 200
+            assert site(f"/mirror/lab{_path()}").body == LARGE
+            assert len(site.index()) >= 2
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(4) as clients:
+        running = [clients.submit(downloads) for _ in range(4)]
+        for number in range(3):
+            more = mirrors.node(f"more-{number}")
+            write_binaries(tmp_path / "source", (*binaries.PRESENT, more))
+            opened.sync("site", source.url)
+            time.sleep(0.2)
+        ended.set()
+        assert all(one.result() > 0 for one in running)
+
+
+def _eventually(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < until, "it does not come to hold"
+        time.sleep(0.05)
