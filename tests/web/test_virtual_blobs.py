@@ -116,11 +116,14 @@ def test_pages_are_answered_while_clients_wait_for_a_slow_source(site: Client, s
         assert {one.result().body for one in waiting} == {LARGE}
 
 
-def test_a_wrong_blob_is_never_a_whole_answer(site: Client, source: MirrorServer) -> None:
+def test_a_wrong_blob_is_never_a_whole_answer(
+    site: Client, source: MirrorServer, caplog: pytest.LogCaptureFixture
+) -> None:
     source.routes[_path()] = Answer(WRONG)
     status, body = _taken(site)
     assert len(body) < len(LARGE)
     assert status == 200 or b"the bytes are not those of sha256:" in body
+    assert not any(one.exc_info for one in caplog.records), "one line says it, and no trace"
     page = site("/mirror/lab/", Accept="text/plain").body.decode()
     assert "failed: site/root" in page
     assert "the bytes are not those of" in page

@@ -12,8 +12,10 @@ from http import HTTPStatus
 from typing import Any, TypeVar, assert_never
 
 from litestar import HttpMethod, Request, Response
+from litestar.exceptions import LitestarException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from cachescope.model.errors import CachescopeError, NotInCatalogue
 from cachescope.model.virtual import VirtualMirror
@@ -60,7 +62,9 @@ class VirtualMirrorPages:
 
     def handlers(self) -> list[HTTPRouteHandler]:
         """Return the rows: address, method, what answers."""
-        below = HTTPRouteHandler("/mirror/{path:path}", http_method=_METHODS)(self._answered)
+        below = HTTPRouteHandler("/mirror/{path:path}", http_method=_METHODS, middleware=[_breaking_off])(
+            self._answered
+        )
         rows = [
             (urls.api("/mirror/{path:path}"), self._facts),
             (urls.api(urls.virtual_list()), self._list),
@@ -198,6 +202,24 @@ def _given(answer: Streamed) -> Iterator[bytes]:
         yield from answer.blob.chunks
     finally:
         answer.blob.close()
+
+
+def _breaking_off(app: ASGIApp) -> ASGIApp:
+    """Let an answer that turned out wrong end before its end: the server closes the connection then.
+
+    What was wrong stands in the log already; a trace of the program would say nothing more.
+    """
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except LitestarException as error:
+            # The framework raises this where an answer had begun, from what its tasks raised.
+            group = error.__cause__
+            if not isinstance(group, ExceptionGroup) or group.split(CachescopeError)[1] is not None:
+                raise
+
+    return answer
 
 
 def _close(pieces: Iterator[bytes]) -> None:
