@@ -24,6 +24,7 @@ from cachescope.catalogue import schema as t
 from cachescope.catalogue.host_facts import libc_of
 from cachescope.catalogue.lowering import lower
 from cachescope.catalogue.scope import Scope, current_presence, is_known
+from cachescope.catalogue.summaries import CHUNK
 from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
 from cachescope.catalogue.universe_reader import read_universe
 from cachescope.model.hosts import Host
@@ -242,9 +243,11 @@ def find(connection: Connection, query: SpecQuery | str, scope: Scope, *, mentio
     condition = and_(lowered.condition, known)
     if lowered.unsure is not None or (query.node.name is not None and query.dependencies):
         # The specs of one name are few: their edges are looked at once, for both the count and the rows.
-        decided = t.spec.c.id.in_(_numbers(_decided(connection, query, condition, lowered.unsure)))
+        keys = _decided(connection, query, condition, lowered.unsure)
+        # A short list as parameters: then the statement was compiled before.
+        decided = t.spec.c.id.in_(keys if len(keys) <= CHUNK else _numbers(keys))
         return Found(decided, lambda _: decided, scope)
-    if all(edge.sigil != "^" for edge in query.dependencies):
+    if not query.dependencies and not any(variant.propagate for variant in query.node.variants):
         return Found(condition, lambda _: condition, scope, is_named=query.node.name is not None)
     return Found(condition, lambda few: and_(lower(connection, query, few).condition, known), scope)
 

@@ -126,8 +126,10 @@ class _Lowering:
             return False
         if name not in self._virtuals:
             named = select(t.spec.c.id).where(t.spec.c.name_id == self._name_id(name)).limit(1)
-            carried = any(name in virtuals for _, _, virtuals in self._kinds)
-            self._virtuals[name] = carried and self._connection.execute(named).first() is None
+            # Most names are those of specs: then kinds of edges need not be read.
+            self._virtuals[name] = self._connection.execute(named).first() is None and any(
+                name in virtuals for _, _, virtuals in self._kinds
+            )
         return self._virtuals[name]
 
     # -- one node ------------------------------------------------------------------------------------------------
@@ -179,7 +181,8 @@ class _Lowering:
             .where(other.c.variant_set_id.in_(sets_with(asked.name)))
             .where(other.c.variant_set_id.not_in(sets_that_hold(asked)))
         )
-        above = self._ancestors(lambda edge: edge.c.child_id.in_(unfit), None, kinds=None)
+        within = self._below(self._among, kinds=None) if self._among is not None else None
+        above = self._ancestors(lambda edge: edge.c.child_id.in_(unfit), within, kinds=None)
         # Of a dependency without a record nothing is known, so nothing is said to fit.
         known = spec.c.variant_set_id.is_not(None)
         return and_(known, spec.c.id.not_in(unfit), spec.c.id.not_in(select(above.c.id)))
@@ -209,7 +212,7 @@ class _Lowering:
         if parent.name is not None and parent.name != edge.node.name and self._depends_on_itself(parent):
             self._unsure.append(true())
             return true()
-        return self._has_edge(edge, t.spec, few=parent.name is not None)
+        return self._has_edge(edge, t.spec, few=parent.name is not None or self._among is not None)
 
     def _has_edge(self, edge: DependencyQuery, spec: FromClause, *, few: bool) -> Condition:
         """Return that a node has such an edge itself, or was built with such a compiler; ``few`` such nodes are asked."""
@@ -340,14 +343,16 @@ class _Lowering:
         if parent.name is None and self._among is None:
             return None
         name = self._node(NodeQuery(name=parent.name), t.spec)
-        roots = select(t.spec.c.id).where(name if self._among is None else and_(name, self._among))
-        below = roots.cte(self._label("below"), recursive=True)
-        link = t.edge.alias()
-        return below.union(
-            select(link.c.child_id)
-            .join(below, below.c.id == link.c.parent_id)
-            .where(unindexed(link.c.kind_id).in_(self._runtime_kinds))
+        return self._below(
+            name if self._among is None else and_(name, self._among), kinds=self._runtime_kinds
         )
+
+    def _below(self, roots: Condition, *, kinds: list[int] | None) -> CTE:
+        """Return these specs and all that they reach by edges of these kinds (all, if None)."""
+        below = select(t.spec.c.id).where(roots).cte(self._label("below"), recursive=True)
+        link = t.edge.alias()
+        step = select(link.c.child_id).join(below, below.c.id == link.c.parent_id)
+        return below.union(step if kinds is None else step.where(unindexed(link.c.kind_id).in_(kinds)))
 
     def _reaches(self, seed: Callable[[FromClause], Condition], within: CTE | None) -> Condition:
         """Return that a spec has such an edge among its runtime edges or its own build edges."""

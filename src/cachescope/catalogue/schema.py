@@ -204,10 +204,19 @@ spec = Table(
     Column(
         "presence", SmallInteger, comment="highest state that a source gives it now; null where none does"
     ),
-    Index("ix_spec_name", "name_id", "version_id"),
-    Index("ix_spec_architecture", "architecture_id"),
+    # Behind what is sought stands what is counted by, so that counting reads no row.
+    Index(
+        "ix_spec_name",
+        "name_id",
+        "version_id",
+        "presence",
+        "compiler_id",
+        "architecture_id",
+        "variant_set_id",
+    ),
+    Index("ix_spec_architecture", "architecture_id", "presence", "name_id", "version_id"),
     Index("ix_spec_compiler", "compiler_id", "spec_format", "knowledge"),
-    Index("ix_spec_variant_set", "variant_set_id"),
+    Index("ix_spec_variant_set", "variant_set_id", "presence", "name_id", "version_id"),
 )
 
 spec_record = Table(

@@ -1,4 +1,4 @@
-"""The highest state that any source gives a spec now, in ``spec``."""
+"""The highest state that any source gives a spec now, in ``spec``, and in the indexes that are counted by."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,3 +27,20 @@ def upgrade() -> None:
         .scalar_subquery()
     )
     op.execute(sa.update(spec).values(presence=highest))
+    for name, columns in _INDEXES.items():
+        op.drop_index(name, "spec")
+        op.create_index(name, "spec", columns)
+
+
+_INDEXES = {
+    "ix_spec_name": [
+        "name_id",
+        "version_id",
+        "presence",
+        "compiler_id",
+        "architecture_id",
+        "variant_set_id",
+    ],
+    "ix_spec_architecture": ["architecture_id", "presence", "name_id", "version_id"],
+    "ix_spec_variant_set": ["variant_set_id", "presence", "name_id", "version_id"],
+}
