@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy
 
 from cachescope.catalogue.address import CatalogueAddress
-from cachescope.catalogue.spec_writer import Knowledge
+from cachescope.catalogue.knowledge import Knowledge
 from cachescope.model.errors import NotInCatalogue
 from cachescope.model.identity import PackageName
 from cachescope.model.results import Place

@@ -10,7 +10,7 @@ from cachescope.model.errors import MalformedRecord, QuerySyntaxError, UserInput
 from cachescope.model.identity import PackageName, Ref, SourceName, Stack
 from cachescope.model.mirror import Layout, MirrorUrl
 from cachescope.model.results import Attempt, AttemptOutcome, Counts, SourceOutcome, SyncReport
-from cachescope.present import to_json
+from cachescope.present import sync_json, to_json
 from tests.fakes import DEMO, E4S, FAILED_REASON, GMAKE, NOW, PAGED, SPLICED, ZLIB, filled_catalogue, source
 
 CATALOGUE = filled_catalogue()
@@ -190,7 +190,7 @@ def test_sync_tells_what_changed_and_what_was_not_read() -> None:
     unknown = SourceOutcome(
         name=MirrorUrl("file:///a/page.md"), layout=None, attempt=Attempt(NOW, AttemptOutcome.FAILED, "empty")
     )
-    read = _read(to_json.render_sync(SyncReport((outcome, unknown), hints=("sync again",))))
+    read = _read(sync_json.render_sync(SyncReport((outcome, unknown), hints=("sync again",))))
     assert [(one["name"], one["view"]) for one in read["sources"]] == [
         ("develop/e4s", None),
         ("file:///a/page.md", None),

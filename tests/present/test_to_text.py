@@ -20,7 +20,7 @@ from cachescope.model.results import (
     SearchResult,
     SourceOutcome,
 )
-from cachescope.present import sync_text, to_text
+from cachescope.present import package_text, spec_text, sync_text, to_text
 from tests.fakes import (
     DEMO,
     E4S,
@@ -63,15 +63,15 @@ def _search(console: Console) -> None:
 
 
 def _packages(console: Console) -> None:
-    to_text.packages(console, CATALOGUE.packages(ref=None, stack=None))
+    package_text.packages(console, CATALOGUE.packages(ref=None, stack=None))
 
 
 def _package(console: Console) -> None:
-    to_text.package(console, CATALOGUE.package(PackageName("py-demo"), ref=None, stack=None))
+    package_text.package(console, CATALOGUE.package(PackageName("py-demo"), ref=None, stack=None))
 
 
 def _spec(console: Console) -> None:
-    to_text.spec(console, CATALOGUE.spec(DEMO[0].hash))
+    spec_text.spec(console, CATALOGUE.spec(DEMO[0].hash))
 
 
 @pytest.mark.parametrize("show", [_caches, _packages, _search, _package])
@@ -109,7 +109,7 @@ def test_caches_state_age_failure_and_reason() -> None:
     [
         (lambda console: to_text.caches(console, [], now=NOW), "No caches yet: cachescope add NAME URL"),
         (
-            lambda console: to_text.packages(
+            lambda console: package_text.packages(
                 console, PackageList(ref=None, stack=None, prefix="", total=0, packages=())
             ),
             "cachescope sync",
@@ -142,7 +142,7 @@ def test_package_says_what_separates_look_alikes() -> None:
 
 def test_package_from_a_page_says_that_dependencies_are_not_recorded() -> None:
     paged = CATALOGUE.package(PackageName("py-paged"), ref=None, stack=None)
-    text = _piped(lambda console: to_text.package(console, paged))
+    text = _piped(lambda console: package_text.package(console, paged))
     assert "py-paged@1.1 %gcc@11.4.0" in text
     assert "known from a published page only" in text
     assert "1 unstated" in text
@@ -159,18 +159,18 @@ def test_spec_shows_trees_by_what_they_are_needed_for() -> None:
 
 
 def test_spec_tells_flags_splice_and_mismatch() -> None:
-    text = _piped(lambda console: to_text.spec(console, CATALOGUE.spec(SPLICED.hash)))
+    text = _piped(lambda console: spec_text.spec(console, CATALOGUE.spec(SPLICED.hash)))
     assert "cflags=-O2 -g" in text
     assert f"/{ZLIB.hash} (spliced)" in text
     assert "mismatch: spliced" in text
 
 
 def test_spec_without_record_says_not_recorded() -> None:
-    text = _piped(lambda console: to_text.spec(console, CATALOGUE.spec(PAGED[0].hash)))
+    text = _piped(lambda console: spec_text.spec(console, CATALOGUE.spec(PAGED[0].hash)))
     assert "not checked: known from a published page" in text
     assert "not recorded" in text
     assert "The source does not say whether there is a binary" in text
-    mentioned = _piped(lambda console: to_text.spec(console, CATALOGUE.spec(GMAKE.hash)))
+    mentioned = _piped(lambda console: spec_text.spec(console, CATALOGUE.spec(GMAKE.hash)))
     assert "only mentioned" in mentioned
     assert "To use" not in mentioned
 
@@ -178,7 +178,7 @@ def test_spec_without_record_says_not_recorded() -> None:
 def test_first_twenty_dependents_are_shown_of_all() -> None:
     found = replace(CATALOGUE.spec(ZLIB.hash), dependents_total=1204)
     many = replace(found, dependents=found.dependents * 10)
-    text = _piped(lambda console: to_text.spec(console, many))
+    text = _piped(lambda console: spec_text.spec(console, many))
     assert "Needed by 1,204 specs:" in text
     assert "and 1,184 more" in text
 
@@ -223,7 +223,7 @@ def test_nothing_in_a_record_drives_the_terminal() -> None:
     hostile = "\x1b]0;owned\x07[bold]x[/bold]"
     bad = replace(source(E4S), last_attempt=Attempt(NOW, AttemptOutcome.FAILED, hostile), warnings=(hostile,))
     text = _on_terminal(lambda console: to_text.caches(console, [bad], now=NOW), width=300)
-    text += _on_terminal(lambda console: to_text.spec(console, report(spec("x", hostile))), width=300)
+    text += _on_terminal(lambda console: spec_text.spec(console, report(spec("x", hostile))), width=300)
     assert "\x1b]" not in text
     assert "\x07" not in text
     assert text.count("[bold]x[/bold]") >= 3
@@ -235,7 +235,7 @@ def test_no_record_passes_off_a_line_of_its_own_as_ours(show: Callable[[Print], 
     bad = replace(source(E4S), last_attempt=Attempt(NOW, AttemptOutcome.FAILED, hostile), warnings=(hostile,))
     listed = SearchResult(query="x", total=1, specs=(spec("x", hostile),))
     text = show(lambda console: to_text.caches(console, [bad], now=NOW))
-    text += show(lambda console: to_text.spec(console, report(spec("x", hostile))))
+    text += show(lambda console: spec_text.spec(console, report(spec("x", hostile))))
     text += show(lambda console: to_text.search(console, listed))
     assert "Error: run" in text.replace("\n", "")
     assert not [line for line in text.splitlines() if line.lstrip().startswith("Error")]

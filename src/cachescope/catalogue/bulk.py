@@ -11,7 +11,6 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from sqlalchemy import Connection, Select, Table, text
-from sqlalchemy.dialects import postgresql
 
 from cachescope.catalogue.schema import metadata
 
@@ -80,6 +79,8 @@ def _copy(connection: Connection, table: Table, rows: Iterable[tuple[object, ...
 @cache
 def _copying(table: Table) -> tuple[bytes, list[str]]:
     """Return the statement that takes rows of a table, and the types of their values as PostgreSQL names them."""
+    from sqlalchemy.dialects import postgresql  # all of its drivers: a tenth of what a command imports
+
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call] # SQLAlchemy's
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     types = [column.type.compile(dialect).lower() for column in table.columns]

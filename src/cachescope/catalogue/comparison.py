@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Row
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.descent import Nodes, Slot, children, descend
+from cachescope.catalogue.knowledge import Knowledge
 from cachescope.catalogue.scope import Scope, current_presence
-from cachescope.catalogue.spec_writer import Knowledge
 from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
 from cachescope.model.comparison import (
     Cause,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from sqlalchemy import Connection
 
 from cachescope.catalogue.descent import Nodes, Slot, children, descend_together
-from cachescope.catalogue.spec_writer import Knowledge
+from cachescope.catalogue.knowledge import Knowledge
 from cachescope.model.results import DependencyDifference
 from cachescope.model.spec import EdgeKind, deptype_names
 

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.field_conditions import sets_that_hold, sets_where, sets_with, version_condition
-from cachescope.catalogue.spec_writer import Knowledge
+from cachescope.catalogue.knowledge import Knowledge
 from cachescope.catalogue.unindexed import unindexed
 from cachescope.model.spec import RUNTIME, Deptype
 from cachescope.query.grammar import LEGACY_COMPILERS

@@ -8,11 +8,11 @@ from operator import itemgetter
 from sqlalchemy import Connection, select
 
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.knowledge import Knowledge
 from cachescope.catalogue.look_alikes import distinguish_all
 from cachescope.catalogue.package_rows import PackageRows, SpecRow
 from cachescope.catalogue.scope import Scope
 from cachescope.catalogue.sizes import with_sizes
-from cachescope.catalogue.spec_writer import Knowledge
 from cachescope.catalogue.summaries import chunks
 from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
 from cachescope.catalogue.times import from_stored

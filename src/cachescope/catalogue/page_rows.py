@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, select
 
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.knowledge import Knowledge
 from cachescope.catalogue.originals import RecordReader
 from cachescope.catalogue.scope import Scope, current_presence
 from cachescope.catalogue.sizes import sizes_of
-from cachescope.catalogue.spec_writer import Knowledge
 from cachescope.catalogue.summaries import chunks
 from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
 from cachescope.model.identity import ROOT, PackageName, Ref, Stack

@@ -1,4 +1,7 @@
-"""The reading side of an open catalogue; fulfils ``model.services.CatalogueReader``. One consistent state for each answer."""
+"""The reading side of an open catalogue; fulfils ``model.services.CatalogueReader``. One consistent state for each answer.
+
+What answers one kind of question is imported with the first of its kind: a command asks one.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -6,17 +9,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from cachescope.catalogue import registry
-from cachescope.catalogue.comparison import compare_specs
-from cachescope.catalogue.contents_page import contents_page
 from cachescope.catalogue.engine import Catalogue
-from cachescope.catalogue.mirror_report import mirror_report, recent_changes, state_of_snapshots
-from cachescope.catalogue.near_names import suggested_names
-from cachescope.catalogue.news import package_news, scope_news
-from cachescope.catalogue.package_report import package_list, package_report, ref_stacks
 from cachescope.catalogue.scope import checked_scope
 from cachescope.catalogue.search import present_hashes, resolve_hash, search
-from cachescope.catalogue.spec_report import spec_report
 from cachescope.model.comparison import Comparison
 from cachescope.model.contents import ContentsPage, Part
 from cachescope.model.hosts import Host
@@ -51,11 +46,15 @@ class Reader:
 
     def sources(self) -> Sequence[SourceStatus]:
         """All registered mirrors and their sources."""
+        from cachescope.catalogue import registry
+
         with self._catalogue.reading() as connection:
             return registry.source_statuses(connection)
 
     def refs(self) -> Sequence[RefStacks]:
         """All refs with their stacks."""
+        from cachescope.catalogue.package_report import ref_stacks
+
         with self._catalogue.reading() as connection:
             return ref_stacks(connection)
 
@@ -71,6 +70,8 @@ class Reader:
         after: PackagePosition | None = None,
     ) -> PackageList:
         """Packages, by name or another column."""
+        from cachescope.catalogue.package_report import package_list
+
         with self._catalogue.reading() as connection:
             return package_list(
                 connection,
@@ -112,6 +113,8 @@ class Reader:
 
     def compare(self, first: str, second: str) -> Comparison:
         """Two specs side by side."""
+        from cachescope.catalogue.comparison import compare_specs
+
         with self._catalogue.reading() as connection:
             return compare_specs(
                 connection, resolve_hash(connection, first), resolve_hash(connection, second)
@@ -119,6 +122,8 @@ class Reader:
 
     def difference(self, first: Part, second: Part, *, page: int) -> ContentsPage:
         """What came and went between two parts."""
+        from cachescope.catalogue.contents_page import contents_page
+
         with self._catalogue.reading() as connection:
 
             def keep(key: tuple[object, ...], ask: Callable[[], Any]) -> Any:
@@ -136,6 +141,8 @@ class Reader:
         page: int | None = None,
     ) -> PackageReport:
         """One package."""
+        from cachescope.catalogue.package_report import package_report
+
         with self._catalogue.reading() as connection:
 
             def keep(key: tuple[object, ...], ask: Callable[[], Any]) -> Any:
@@ -145,6 +152,9 @@ class Reader:
 
     def mirror(self, name: MirrorName) -> MirrorReport:
         """One mirror."""
+        from cachescope.catalogue import registry
+        from cachescope.catalogue.mirror_report import mirror_report
+
         with self._catalogue.reading() as connection:
             report = self._until_next_snapshot(
                 connection, ("mirror", name), lambda: mirror_report(connection, name)
@@ -155,6 +165,8 @@ class Reader:
 
     def changes(self, *, ref: Ref) -> Sequence[SnapshotChange]:
         """What snapshots of a ref changed."""
+        from cachescope.catalogue import registry
+        from cachescope.catalogue.mirror_report import recent_changes
 
         def ask() -> Sequence[SnapshotChange]:
             return recent_changes(connection, registry.sources_of(connection, ref))
@@ -166,6 +178,8 @@ class Reader:
         self, text: str, *, ref: Ref | None, stack: Stack | None, limit: int
     ) -> Sequence[PackageName]:
         """Names that hold a text."""
+        from cachescope.catalogue.near_names import suggested_names
+
         with self._catalogue.reading() as connection:
             return suggested_names(connection, text, checked_scope(connection, ref, stack), limit=limit)
 
@@ -173,6 +187,7 @@ class Reader:
         self, *, ref: Ref | None, stack: Stack | None, package: PackageName | None = None, limit: int
     ) -> News:
         """What is new."""
+        from cachescope.catalogue.news import package_news, scope_news
 
         def ask() -> News:
             if package is not None:
@@ -191,6 +206,8 @@ class Reader:
     def _until_next_snapshot(
         self, connection: Connection, key: tuple[object, ...], ask: Callable[[], _Answer]
     ) -> _Answer:
+        from cachescope.catalogue.mirror_report import state_of_snapshots
+
         state = state_of_snapshots(connection)
         if state != self._kept_at:
             self._kept, self._kept_at = {}, state
@@ -205,10 +222,14 @@ class Reader:
 
     def spec(self, prefix: str) -> SpecReport:
         """One spec."""
+        from cachescope.catalogue.spec_report import spec_report
+
         with self._catalogue.reading() as connection:
             return spec_report(connection, prefix)
 
     def mirror_names(self) -> Sequence[MirrorName]:
         """Registered mirrors."""
+        from cachescope.catalogue import registry
+
         with self._catalogue.reading() as connection:
             return [mirror.name for mirror in registry.mirrors(connection)]

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.bulk import bulk_insert, fast_rows, take_statistics
 from cachescope.catalogue.highest_presence import renew_presence
-from cachescope.catalogue.spec_writer import Knowledge, SpecWriter, Standing, Written
+from cachescope.catalogue.knowledge import Knowledge
+from cachescope.catalogue.spec_writer import SpecWriter, Standing, Written
 from cachescope.catalogue.summaries import chunks, summarise
 from cachescope.catalogue.times import to_stored
 from cachescope.model.errors import MalformedDocument, MalformedRecord

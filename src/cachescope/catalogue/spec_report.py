@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.knowledge import Knowledge
 from cachescope.catalogue.originals import RecordReader
 from cachescope.catalogue.scope import Scope, current_presence
 from cachescope.catalogue.search import resolve_hash
 from cachescope.catalogue.sizes import closure_sums, download_order, knows_sizes, sizes_of
-from cachescope.catalogue.spec_writer import Knowledge
 from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
 from cachescope.catalogue.times import from_stored
 from cachescope.model.archive import Archive, ArchiveState

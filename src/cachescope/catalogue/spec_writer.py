@@ -4,7 +4,6 @@ What is known of a spec only grows: named by an edge (0), told by a published pa
 Specs come by columns and go to the tables by columns: what is done for each edge is done by ``map`` and ``zip`` alone.
 """
 
-import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -15,6 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, update
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.bulk import bulk_insert, fast_rows
 from cachescope.catalogue.interning import Interned
+from cachescope.catalogue.knowledge import Knowledge
 from cachescope.catalogue.originals import DictionaryKeeper
 from cachescope.catalogue.summaries import chunks
 from cachescope.model.errors import MalformedRecord
@@ -22,15 +22,7 @@ from cachescope.model.identity import DagHash
 from cachescope.model.record import Presence, Verdict
 from cachescope.model.spec_records import SpecBatch, SpecRecords
 
-__all__ = ["Knowledge", "SpecWriter", "Standing", "Written"]
-
-
-class Knowledge(enum.IntEnum):
-    """How much the catalogue knows of a spec."""
-
-    NAMED = 0
-    PAGE = 1
-    RECORD = 2
+__all__ = ["SpecWriter", "Standing", "Written"]
 
 
 class Standing(NamedTuple):

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, exists, select
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.interning import decode_variant_set
-from cachescope.catalogue.spec_writer import Knowledge
+from cachescope.catalogue.knowledge import Knowledge
 from cachescope.catalogue.summaries import chunks
 from cachescope.model.identity import DagHash, PackageName
 from cachescope.model.spec import (

@@ -15,9 +15,9 @@ from cachescope.catalogue import schema as t
 from cachescope.catalogue.bulk import fast_rows
 from cachescope.catalogue.finding import find
 from cachescope.catalogue.host_facts import libc_of
+from cachescope.catalogue.knowledge import Knowledge
 from cachescope.catalogue.run_closures import Dependencies, read_dependencies
 from cachescope.catalogue.scope import Scope
-from cachescope.catalogue.spec_writer import Knowledge
 from cachescope.catalogue.summaries import chunks
 from cachescope.model.hosts import Host, HostVerdict, Runnable
 from cachescope.model.identity import DagHash

@@ -28,9 +28,9 @@ def packages(context: Context, *, ref: str | None, stack: str | None, prefix: st
 
         write_bytes(to_json.render_packages(result))
         return
-    from cachescope.present import to_text
+    from cachescope.present import package_text
 
-    to_text.packages(console(), result)
+    package_text.packages(console(), result)
 
 
 @click.command()
@@ -52,9 +52,9 @@ def package(context: Context, *, name: str, ref: str | None, stack: str | None, 
 
         write_bytes(to_json.render_package(result))
         return
-    from cachescope.present import to_text
+    from cachescope.present import package_text
 
-    to_text.package(console(), result)
+    package_text.package(console(), result)
 
 
 @click.command()
@@ -72,6 +72,6 @@ def show(context: Context, *, dag_hash: str, as_json: bool) -> None:
 
         write_bytes(to_json.render_spec(result))
         return
-    from cachescope.present import to_text
+    from cachescope.present import spec_text
 
-    to_text.spec(console(), result)
+    spec_text.spec(console(), result)

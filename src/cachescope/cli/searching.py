@@ -14,6 +14,7 @@ from cachescope.cli.options import parse_scope, ref_option, stack_option
 from cachescope.model.errors import UserInputError
 
 if TYPE_CHECKING:
+    from cachescope.model.hosts import Host
     from cachescope.model.results import SearchResult, SpecSummary
 
 __all__ = ["query", "search"]
@@ -89,8 +90,6 @@ def search(
     A plain target=NAME is exact, as in Spack; whether a binary runs on a newer machine is what --for says.
     """
     from cachescope import compose
-    from cachescope.cli.host_detection import detect_host
-    from cachescope.query.hosts import parse_host
 
     if (query is None) == (batch is None):
         raise UserInputError(
@@ -100,7 +99,7 @@ def search(
         raise UserInputError(
             "--only-runnable needs a host", hint="add --for host, or --for os=...,target=...,glibc=..."
         )
-    chosen_host = parse_host(host, detect=detect_host) if host is not None else None
+    chosen_host = _chosen_host(host) if host is not None else None
     chosen_ref, chosen_stack = parse_scope(ref, stack)
     chosen_columns = _chosen_columns(columns)
     with compose.reading(context.settings()) as (_, reader):
@@ -154,6 +153,13 @@ def _print_columns(result: "SearchResult", columns: Sequence[str], *, as_csv: bo
         write_bytes(text.getvalue().encode("utf-8", "backslashreplace"))
         return
     write_bytes("".join("\t".join(row) + "\n" for row in rows).encode("utf-8", "backslashreplace"))
+
+
+def _chosen_host(text: str) -> "Host":
+    from cachescope.cli.host_detection import detect_host
+    from cachescope.query.hosts import parse_host
+
+    return parse_host(text, detect=detect_host)
 
 
 def _lines(batch: str) -> Iterator[str]:

@@ -127,9 +127,11 @@ class _Report:
         ended: list[SourceOutcome | SizesOutcome] = [*self.outcomes, *(self.sizes or ())]
         self.hints.extend(_remedies(ended))
         if self.as_json:
-            from cachescope.present import to_json
+            from cachescope.present import sync_json
 
-            write_bytes(to_json.render_sync(SyncReport(tuple(self.outcomes), tuple(self.hints), self.sizes)))
+            write_bytes(
+                sync_json.render_sync(SyncReport(tuple(self.outcomes), tuple(self.hints), self.sizes))
+            )
         else:
             for hint in self.hints:
                 say(hint)

@@ -25,7 +25,6 @@ __all__ = [
     "Group",
     "PackagePage",
     "chief_differences",
-    "compiler_shown",
     "package_page",
     "separation",
 ]
@@ -271,8 +270,3 @@ def separation(group: LookAlikes) -> str:
     if not group.explained:
         return "too many to compare on a page"
     return "no recorded difference"
-
-
-def compiler_shown(spec: SpecSummary) -> str:
-    """Write the compiler."""
-    return spec.compiler_name

@@ -128,7 +128,7 @@ def spec_page(
         available=spec.presence is Presence.PRESENT,
         verdict=verdict_words(result),
         verified=result.verification is not None and result.verification.verdict is Verdict.VERIFIED,
-        verdict_reason=verdict_reason(result),
+        verdict_reason=wording.verdict_reason(result),
         size=size_words(result),
         closure_size=closure_words(result),
         sizes_asked=any(place.archive is not None for place in result.places),
@@ -192,12 +192,6 @@ def verdict_words(result: SpecReport) -> str:
     if result.verification is None:
         return ""
     return result.verification.verdict.word.replace("_", " ")
-
-
-def verdict_reason(result: SpecReport) -> str:
-    """Write why: the reason of the verdict, and what else is known about it."""
-    reason = result.verification.reason if result.verification is not None else ""
-    return "; ".join(one for one in (reason, result.verification_note) if one)
 
 
 def size_words(result: SpecReport) -> str:

@@ -3,7 +3,17 @@
 import io
 from typing import TYPE_CHECKING, assert_never
 
-from cachescope.present import comparison, coverage, difference_page, to_json, to_text, urls, virtual
+from cachescope.present import (
+    comparison,
+    coverage,
+    difference_page,
+    package_text,
+    spec_text,
+    to_json,
+    to_text,
+    urls,
+    virtual,
+)
 from cachescope.present.api_page import ApiPage
 from cachescope.present.comparison_page import ComparisonPage
 from cachescope.present.coverage_page import CoverageFormPage, CoveragePage
@@ -120,11 +130,11 @@ def text_of(page: Page) -> bytes:  # noqa: C901, PLR0912 - one arm a page
             case HomePage():
                 to_text.home(console, page.refs, page.sources, now=page.frame.now)
             case PackagesPage():
-                to_text.packages(console, page.result)
+                package_text.packages(console, page.result)
             case PackagePage():
-                to_text.package(console, page.result)
+                package_text.package(console, page.result)
             case SpecPage():
-                to_text.spec(console, page.result)
+                spec_text.spec(console, page.result)
             case CachesPage():
                 to_text.caches(console, page.result, now=page.frame.now)
             case ComparisonPage():

@@ -21,7 +21,7 @@ from cachescope.present.difference_page import DifferencePage
 from cachescope.present.figures_page import FiguresPage
 from cachescope.present.home_page import HomePage
 from cachescope.present.mirror_page import MirrorPage
-from cachescope.present.package_page import PackagePage, compiler_shown
+from cachescope.present.package_page import PackagePage
 from cachescope.present.pages import CachesPage, ErrorPage, Frame, PackagesPage, SearchPage, SuggestionsPage
 from cachescope.present.spec_page import SpecPage
 from cachescope.present.static_addresses import StaticAddresses
@@ -138,7 +138,7 @@ class HtmlWriter:
             wording=wording,
             asset=self._asset,
             deptype_names=deptype_names,
-            compiler_shown=compiler_shown,
+            compiler_shown=wording.compiler_shown,
             version=version,
             takes_lock_files=takes_lock_files,
             served=static is None,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from cachescope.model.archive import Archive, SizeSum
 from cachescope.model.errors import CachescopeError
-from cachescope.model.identity import SourceName
 from cachescope.model.mirrors import MirrorReport
 from cachescope.model.results import (
     Attempt,
@@ -24,21 +23,19 @@ from cachescope.model.results import (
     Place,
     RefStacks,
     SearchResult,
-    SizesOutcome,
-    SourceOutcome,
     SourceStatus,
     SpecReport,
     SpecSummary,
-    SyncReport,
 )
 from cachescope.model.spec import EdgeKind, deptype_names
-from cachescope.present.spec_page import verdict_reason
-from cachescope.present.wording import rfc3339
+from cachescope.present.wording import rfc3339, verdict_reason
 
 if TYPE_CHECKING:
     from cachescope.present import shapes
 
 __all__ = [
+    "attempt_object",
+    "counts_object",
     "document",
     "render_caches",
     "render_error",
@@ -52,11 +49,8 @@ __all__ = [
     "render_search",
     "render_search_line",
     "render_spec",
-    "render_sync",
     "spec_object",
 ]
-
-_Object = dict[str, object]
 
 
 def render_caches(sources: Sequence[SourceStatus]) -> bytes:
@@ -131,7 +125,7 @@ def render_packages(result: PackageList, following: str = "") -> bytes:
         "packages": [
             {
                 "name": one.name,
-                **_counts(one.counts),
+                **counts_object(one.counts),
                 "versions": one.versions,
                 "compilers": one.compilers,
                 "systems": one.systems,
@@ -224,11 +218,12 @@ def render_mirror(result: MirrorReport) -> bytes:
     """Write one mirror: sources, largest packages, compilers by packages, what snapshots changed."""
     found: shapes.Mirror = {
         "name": str(result.name),
-        **_counts(result.counts),
+        **counts_object(result.counts),
         "packages": result.packages,
         "sources": [_source(one) for one in result.sources],
         "biggest": [
-            {"name": one.name, **_counts(one.counts), "versions": one.versions} for one in result.biggest
+            {"name": one.name, **counts_object(one.counts), "versions": one.versions}
+            for one in result.biggest
         ],
         "compilers": [
             {"name": one.name, "packages": one.packages, "specs": one.specs} for one in result.compilers
@@ -259,17 +254,6 @@ def render_figures(figures: Sequence[tuple[str, str, str]]) -> bytes:
     return document(found)
 
 
-def render_sync(report: SyncReport) -> bytes:
-    """Write what a sync did, one item a source; ``sizes`` only where they were asked for."""
-    found: _Object = {
-        "sources": [_outcome(one) for one in report.outcomes],
-        "hints": list(report.hints),
-    }
-    if report.sizes is not None:
-        found["sizes"] = [_sizes_outcome(one) for one in report.sizes]
-    return document(found)
-
-
 def render_error(error: CachescopeError) -> bytes:
     """Write the one error shape."""
     return document({"error": error.as_json()})
@@ -293,15 +277,16 @@ def _source(one: SourceStatus) -> "shapes.Source":
         "layout": one.layout.value if one.layout is not None else None,
         "view": one.view,
         "index_version": one.index_version,
-        **_counts(one.counts),
+        **counts_object(one.counts),
         "snapshot_at": _time(one.snapshot_at),
-        "last_attempt": _attempt(one.last_attempt),
+        "last_attempt": attempt_object(one.last_attempt),
         "rejected": one.rejected,
         "warnings": list(one.warnings),
     }
 
 
-def _attempt(attempt: Attempt) -> "shapes.Attempt":
+def attempt_object(attempt: Attempt) -> "shapes.Attempt":
+    """Make the object of a try to read a source."""
     return {"at": _time(attempt.at), "outcome": attempt.outcome, "reason": attempt.reason}
 
 
@@ -309,7 +294,7 @@ def _ref(one: RefStacks) -> "shapes.Ref":
     return {
         "ref": one.ref,
         "stacks": list(one.stacks),
-        **_counts(one.counts),
+        **counts_object(one.counts),
         "packages": one.packages,
         "stale": one.stale,
         "notes": list(one.notes),
@@ -421,43 +406,12 @@ def _edge(kind: EdgeKind) -> "shapes.Edge":
     return {"deptypes": list(deptype_names(kind.deptypes)), "virtuals": list(kind.virtuals)}
 
 
-def _outcome(one: SourceOutcome) -> _Object:
-    return {
-        "name": str(one.name.mirror if isinstance(one.name, SourceName) else one.name),
-        "view": one.name.view if isinstance(one.name, SourceName) else None,
-        "layout": one.layout.value if one.layout is not None else None,
-        "attempt": _attempt(one.attempt),
-        **_counts(one.counts),
-        "added": one.added,
-        "gone": one.gone,
-        "changed": one.changed,
-        "rejected": [record.as_json() for record in one.rejected],
-        "warnings": list(one.warnings),
-    }
-
-
-def _sizes_outcome(one: SizesOutcome) -> _Object:
-    return {
-        "name": str(one.name.mirror),
-        "view": one.name.view,
-        "layout": one.layout.value,
-        "binaries": one.binaries,
-        "known": one.known,
-        "stated": one.stated,
-        "missing": one.missing,
-        "unreadable": one.unreadable,
-        "refused": one.refused,
-        "not_asked": one.not_asked,
-        "reasons": list(one.reasons),
-        "error": str(one.error) if one.error is not None else None,
-    }
-
-
 def _tallies(pairs: Sequence[tuple[str, int]]) -> "list[shapes.Tally]":
     return [{"name": name, "specs": specs} for name, specs in pairs]
 
 
-def _counts(counts: Counts) -> "shapes.Counts":
+def counts_object(counts: Counts) -> "shapes.Counts":
+    """Make the object of counts by presence; others stand beside it."""
     return {"present": counts.present, "mentioned": counts.mentioned, "unstated": counts.unstated}
 
 

@@ -1,4 +1,6 @@
-"""Results as text for a terminal, for a pipe, and for pages asked as plain text.
+"""Results as text for a terminal, for a pipe, and for pages asked as plain text: caches, lists of specs, errors.
+
+Packages are in ``package_text``, one spec in ``spec_text``: what a command does not print it does not load.
 
 On a terminal a row may take several lines, so that it fits 80 columns; elsewhere one row is one line, however long. No
 hash is ever cut. All text out of records is shown with its control characters made visible.
@@ -10,37 +12,20 @@ from typing import TYPE_CHECKING
 
 from cachescope.model.errors import CachescopeError, QuerySyntaxError
 from cachescope.model.mirrors import MirrorReport
-from cachescope.model.record import Presence
 from cachescope.model.results import (
     AttemptOutcome,
     Counts,
     NoMatch,
-    PackageList,
-    PackageReport,
-    Place,
     RefStacks,
     SearchResult,
     SourceStatus,
-    SpecReport,
     SpecSummary,
 )
-from cachescope.model.spec import deptype_names
 from cachescope.present import wording
-from cachescope.present.dependency_tree import TreeRow, dependency_trees
-from cachescope.present.package_page import chief_differences, compiler_shown, separation
-from cachescope.present.spec_page import (
-    DEPENDENTS_SHOWN,
-    closure_words,
-    headline,
-    size_words,
-    verdict_reason,
-    verdict_words,
-)
 from cachescope.present.terminal import cell, new_table, room, say, write_aligned
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 __all__ = [
     "NO_CACHES",
@@ -50,10 +35,7 @@ __all__ = [
     "home",
     "mirror",
     "names",
-    "package",
-    "packages",
     "search",
-    "spec",
 ]
 
 NO_CACHES = "No caches yet: cachescope add NAME URL"
@@ -151,98 +133,6 @@ def search(console: "Console", result: SearchResult) -> None:
         say(console, wording.count(result.total, "match", "matches") + ".")
 
 
-def packages(console: "Console", result: PackageList) -> None:
-    """Print the packages of a scope by name."""
-    if not result.packages:
-        beginning = f" beginning with {result.prefix}" if result.prefix else ""
-        say(console, f"No packages{beginning} here. Read a cache first: cachescope sync")
-        return
-    with room(console) as roomy:
-        head = ("Versions", "Compilers", "Systems", "Targets") if roomy else ("Versions", "Targets")
-        columns = ("Package", "Newest", *head, "Binaries", "Unstated")
-        table = new_table(*columns, numbers=range(2, len(columns)))
-        for one in result.packages:
-            built = (one.versions, one.compilers, one.systems, one.targets)
-            figures = (
-                *(built if roomy else (one.versions, one.targets)),
-                one.counts.present,
-                one.counts.unstated,
-            )
-            table.add_row(*map(cell, [one.name, one.newest_version, *map(wording.count, figures)]))
-        console.print(table)
-    if result.total > len(result.packages):
-        first = result.offset + 1
-        last = result.offset + len(result.packages)
-        say(console, f"{first} to {last} of {wording.count(result.total, 'package')}.")
-    else:
-        say(console, wording.count(result.total, "package") + ".")
-
-
-def package(console: "Console", result: PackageReport) -> None:
-    """Print one package: its counts, and its look-alikes with what separates them."""
-    scope = (
-        "all refs" if result.ref is None else f"{result.ref}/{result.stack}" if result.stack else result.ref
-    )
-    say(console, f"{result.name}, {scope}", bold=True)
-    say(console, ", ".join(_package_figures(result)))
-    if result.stacks:
-        say(console, "In " + ", ".join(_stack_words(result)))
-    if result.sizes is not None and result.sizes.total:
-        say(console, f"Size: {wording.size_sum(result.sizes)}")
-    for group in result.groups:
-        first = group.specs[0]
-        say(console, "")
-        say(
-            console,
-            _identity(first) + f"  {wording.count(len(group.specs), 'binary', 'binaries')}",
-            bold=True,
-        )
-        if first.variant_texts:
-            say(console, "  " + " ".join(first.variant_texts))
-        if apart := separation(group):
-            say(console, f"  {apart}")
-        with room(console):
-            differences = chief_differences(group)
-            sized = result.sizes is not None and result.sizes.known
-            sizes = ("Size", "To run") if sized else ()
-            table = new_table("Hash", *map(wording.difference_name, differences), *sizes, "Where")
-            for place, one in enumerate(group.specs):
-                values = [difference.values[place] for difference in differences]
-                values = [wording.ABSENT if value == "-" else value for value in values]
-                figures = (wording.size(one.size), wording.short_sum(one.closure)) if sized else ()
-                table.add_row(*map(cell, [one.hash, *values, *figures, _where(one)]))
-            console.print(table)
-    if result.shown < result.counts.present + result.counts.unstated:
-        say(console, f"The first {wording.count(result.shown, 'binary', 'binaries')} are shown.")
-
-
-def spec(console: "Console", result: SpecReport) -> None:
-    """Print everything known of one spec."""
-    one = result.spec
-    say(console, _identity(one), bold=True)
-    say(console, f"/{one.hash}")
-    say(console, headline(result))
-    say(console, "")
-    with room(console) as roomy:
-        console.print(_facts(result))
-        if result.places:
-            console.print()
-            console.print(_places(result.places, roomy=roomy))
-    _dependencies(console, result)
-    if result.dependents_total:
-        say(console, f"\nNeeded by {wording.count(result.dependents_total, 'spec')}:", bold=True)
-        for dependent in result.dependents[:DEPENDENTS_SHOWN]:
-            types = " ".join(deptype_names(dependent.kind.deptypes))
-            say(console, f"  {_named(dependent.spec)}  {types}")
-        more = result.dependents_total - min(len(result.dependents), DEPENDENTS_SHOWN)
-        if more > 0:
-            say(console, f"  and {wording.count(more)} more")
-    if result.commands:
-        say(console, "\nTo use exactly this binary:", bold=True)
-        for command in result.commands:
-            say(console, f"  {command}")
-
-
 def error(console: "Console", problem: CachescopeError) -> None:
     """Print what is wrong, where, and what to do."""
     if isinstance(problem, QuerySyntaxError):
@@ -292,19 +182,21 @@ def _specs(console: "Console", specs: Sequence[SpecSummary]) -> None:
 def _one_line(one: SpecSummary) -> Sequence[str]:
     runs_on, named = one.architecture, f"{one.name}@{one.version}"
     variants = " ".join(one.variant_texts)
-    return (one.hash, named, compiler_shown(one), runs_on.os, runs_on.target, _where(one), variants)
+    return (
+        one.hash,
+        named,
+        wording.compiler_shown(one),
+        runs_on.os,
+        runs_on.target,
+        wording.where(one),
+        variants,
+    )
 
 
 def _few_columns(one: SpecSummary) -> Sequence[str | tuple[str, ...]]:
     runs_on, named = one.architecture, f"{one.name}@{one.version}"
-    where = wording.count(len(one.mirrors), "mirror") if len(one.mirrors) > 1 else _where(one)
-    return (one.hash, (named, f"%{compiler_shown(one)}"), (runs_on.os, runs_on.target), where)
-
-
-def _where(one: SpecSummary) -> str:
-    if one.mirrors:
-        return ", ".join(map(str, one.mirrors))
-    return one.presence.word
+    where = wording.count(len(one.mirrors), "mirror") if len(one.mirrors) > 1 else wording.where(one)
+    return (one.hash, (named, f"%{wording.compiler_shown(one)}"), (runs_on.os, runs_on.target), where)
 
 
 def _counts(counts: Counts) -> tuple[str, str, str]:
@@ -319,29 +211,6 @@ def _source_cells(one: SourceStatus, now: datetime, *, roomy: bool) -> Sequence[
         return ((name, layout), *_counts(one.counts), copy, one.last_attempt.outcome)
     url = str(one.url) if one.url is not None else wording.NOT_RECORDED
     return (name, layout, *_counts(one.counts), copy, attempt, url)
-
-
-def _places(places: Sequence[Place], *, roomy: bool) -> "Table":
-    sized = any(place.archive is not None for place in places)
-    columns = ("Where", "Layout", "Said", "Since", "Until", *(["Size"] if sized else []))
-    table = new_table(*columns, *(["URL"] if roomy else []))
-    for place in places:
-        until = wording.moment(place.until) if place.until is not None else "now"
-        url = str(place.url) if place.url is not None else wording.NOT_RECORDED
-        size = [_archive_words(place)] if sized else []
-        said = (place.layout.value, place.presence.word, wording.moment(place.since), until, *size)
-        first, last = (str(place.source), [url]) if roomy else ((str(place.source), url), [])
-        table.add_row(cell(first), *map(cell, (*said, *last)))
-    return table
-
-
-def _archive_words(place: Place) -> str:
-    one = place.archive
-    if one is None:
-        return ""
-    if one.size is None:
-        return one.state.word
-    return wording.size(one.size) + (", signed" if one.signed else ", unsigned")
 
 
 def _freshness(one: SourceStatus, now: datetime) -> tuple[str, str]:
@@ -362,91 +231,3 @@ def _trouble(console: "Console", one: SourceStatus) -> None:
         say(console, f"{name}: {wording.count(one.rejected, 'record')} could not be read")
     for warning in one.warnings:
         say(console, f"{name}: {warning}")
-
-
-def _package_figures(result: PackageReport) -> list[str]:
-    counts = result.counts
-    figures = [wording.count(counts.present, "binary", "binaries")]
-    figures += [f"{wording.count(counts.unstated)} unstated"] if counts.unstated else []
-    figures += [f"{wording.count(counts.mentioned)} only mentioned"] if counts.mentioned else []
-    return [
-        *figures,
-        wording.count(len(result.versions), "version"),
-        wording.count(len(result.compilers), "compiler"),
-        wording.count(len(result.systems), "system"),
-        wording.count(len(result.targets), "target"),
-    ]
-
-
-def _stack_words(result: PackageReport) -> list[str]:
-    words: list[str] = []
-    for name, present, unstated in result.stacks:
-        figures = [wording.count(present)] if present or not unstated else []
-        figures += [f"{wording.count(unstated)} unstated"] if unstated else []
-        words.append(f"{name} ({', '.join(figures)})")
-    return words
-
-
-def _named(one: SpecSummary) -> str:
-    return f"{one.name}@{one.version}  /{one.hash}"
-
-
-def _identity(one: SpecSummary) -> str:
-    return f"{one.name}@{one.version} %{compiler_shown(one)} {wording.system(one)}"
-
-
-def _facts(result: SpecReport) -> "Table":
-    from rich.table import Table
-
-    one = result.spec
-    verdict = verdict_words(result) or "not checked"
-    flags = [f"{name}={' '.join(values)}" for name, values in one.variants.flags]
-    facts = {
-        "Verification": ": ".join(part for part in (verdict, verdict_reason(result)) if part),
-        "Variants": " ".join(one.variant_texts) or "none",
-        "Flags": "; ".join(flags) or "none",
-        "Namespace": result.namespace or wording.NOT_RECORDED,
-        "Recipe": result.package_hash or wording.NOT_RECORDED,
-        "Format": str(one.spec_format) if one.spec_format else wording.NOT_RECORDED,
-        "Size": size_words(result),
-    }
-    if closure := closure_words(result):
-        facts["To run"] = closure
-    if result.external:
-        facts["External"] = "yes: the host provides it, there is nothing to download"
-    if result.build_spec is not None:
-        facts["Built as"] = f"/{result.build_spec} (spliced)"
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in facts.items():
-        table.add_row(cell(name), cell(value))
-    return table
-
-
-def _dependencies(console: "Console", result: SpecReport) -> None:
-    if not result.dependencies_known:
-        say(console, "\nDependencies: not recorded (known from a published page only)")
-        return
-    trees = dependency_trees(result)
-    if not trees.to_run and not trees.only_to_build:
-        say(console, "\nDependencies: none")
-    for title, rows, total in (
-        ("Needed to run", trees.to_run, trees.to_run_total),
-        ("Only to build", trees.only_to_build, trees.only_to_build_total),
-    ):
-        if rows:
-            say(console, f"\n{title}: {wording.count(total)}", bold=True)
-        for row in rows:
-            say(console, _tree_line(row))
-
-
-def _tree_line(row: TreeRow) -> str:
-    types = " ".join(deptype_names(row.kind.deptypes))
-    virtuals = f" as {', '.join(row.kind.virtuals)}" if row.kind.virtuals else ""
-    reason = f", for {row.needed_by.name}" if row.needed_by is not None else ""
-    again = " (above)" if row.repeated else ""
-    spec = row.spec
-    # An external, or one that no mirror holds: it is not downloaded with the rest.
-    absent = "" if spec.mirrors or spec.presence is Presence.UNSTATED else " (no binary)"
-    return f"{'  ' * row.depth}{spec.name}@{spec.version} /{spec.hash[:7]} {types}{virtuals}{reason}{again}{absent}"

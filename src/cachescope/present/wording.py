@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cachescope.model.archive import SizeSum
-from cachescope.model.results import DependencyDifference, Relaxation, SourceStatus, SpecSummary
+from cachescope.model.results import DependencyDifference, Relaxation, SourceStatus, SpecReport, SpecSummary
 
 __all__ = [
     "ABSENT",
@@ -206,3 +206,26 @@ def relaxation(one: Relaxation) -> str:
         text if number == one.total else f"{text} ({count(number)})" for text, number in one.instead
     )
     return f"{matching} with {having} in place of {dropped}"
+
+
+def compiler_shown(spec: SpecSummary) -> str:
+    """Write the compiler."""
+    return spec.compiler_name
+
+
+def where(spec: SpecSummary) -> str:
+    """Write the mirrors that have a binary, or what is known in place of one."""
+    if spec.mirrors:
+        return ", ".join(map(str, spec.mirrors))
+    return spec.presence.word
+
+
+def identity(spec: SpecSummary) -> str:
+    """Write what a person tells a binary by, besides its hash."""
+    return f"{spec.name}@{spec.version} %{compiler_shown(spec)} {system(spec)}"
+
+
+def verdict_reason(result: SpecReport) -> str:
+    """Write why: the reason of the verdict, and what else is known about it."""
+    reason = result.verification.reason if result.verification is not None else ""
+    return "; ".join(one for one in (reason, result.verification_note) if one)
