@@ -126,10 +126,8 @@ class _Lowering:
             return False
         if name not in self._virtuals:
             named = select(t.spec.c.id).where(t.spec.c.name_id == self._name_id(name)).limit(1)
-            # Most names are those of specs: then kinds of edges need not be read.
-            self._virtuals[name] = self._connection.execute(named).first() is None and any(
-                name in virtuals for _, _, virtuals in self._kinds
-            )
+            carried = any(name in virtuals for _, _, virtuals in self._kinds)
+            self._virtuals[name] = carried and self._connection.execute(named).first() is None
         return self._virtuals[name]
 
     # -- one node ------------------------------------------------------------------------------------------------
