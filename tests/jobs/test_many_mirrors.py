@@ -5,10 +5,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from cachescope.jobs import side_by_side
 from cachescope.jobs.progress import NoProgress
 from cachescope.model.errors import CachescopeError, NotInCatalogue
 from cachescope.model.results import SourceOutcome
@@ -42,6 +43,12 @@ def registered(opened: OpenCatalogue, server: MirrorServer) -> OpenCatalogue:
     for number, name in enumerate(NAMES):
         opened.add(name, f"{server.url}/{number}")
     return opened
+
+
+@pytest.fixture
+def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each mirror be a transaction of its own."""
+    monkeypatch.setattr(side_by_side, "_TOGETHER", 0.0)
 
 
 def _words(results: Sequence[Sequence[SourceOutcome] | CachescopeError]) -> list[str]:
@@ -136,6 +143,7 @@ def test_no_host_is_asked_beyond_its_bound(
     assert seen == most
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_only_a_few_mirrors_are_read_ahead_of_the_writer(
     registered: OpenCatalogue, server: MirrorServer
 ) -> None:
@@ -212,6 +220,26 @@ def test_nothing_to_read_gives_nothing(registered: OpenCatalogue) -> None:
     assert registered.sync_side_by_side() == []
 
 
+def test_mirrors_that_are_written_together_are_all_kept_or_none(registered: OpenCatalogue) -> None:
+    class Interrupting(NoProgress):
+        begun: ClassVar[set[str]] = set()
+
+        def writing(self, name: str, done: int, total: int) -> None:
+            del done, total
+            self.begun.add(name)
+            if len(self.begun) == 3:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        registered.sync_side_by_side(*NAMES, progress=Interrupting())
+    ((kept,),) = registered.rows("SELECT count(*) FROM snapshot")
+    assert kept < 3
+    words = _words(registered.sync_side_by_side(*NAMES))
+    assert len([word for word in words if word.endswith("unchanged")]) == kept
+    assert len([word for word in words if word.endswith("updated")]) == COUNT - kept
+
+
+@pytest.mark.usefixtures("one_by_one")
 def test_what_was_written_before_an_interruption_is_unchanged_the_next_time(
     registered: OpenCatalogue, server: MirrorServer
 ) -> None:

@@ -33,20 +33,15 @@ def side_by_side(
     """Yield the results of ``work`` for all tasks of all lanes, as they become ready.
 
     ``width`` tasks of one lane run at a time, in ``lanes_at_once`` lanes; at most ``ahead`` tasks of a lane are taken
-    before the caller gets their results. What ``work`` raises is raised here. When the caller stops early, waiting tasks
+    before the caller has their results. What ``work`` raises is raised here. When the caller stops early, waiting tasks
     are dropped, and results that nobody took are given to ``unwanted``.
     """
     crew = Crew(
         lanes, work, width=width, lanes_at_once=lanes_at_once, ahead=ahead, unwanted=unwanted or _let_go
     )
     with crew:
-        while group := crew.results(wait=True):
-            pending = iter(group)
-            try:
-                yield from pending
-            finally:
-                for one in pending:
-                    crew.unwanted(one)
+        while (one := crew.result(wait=True)) is not None:
+            yield one[0]
 
 
 def _let_go(_: object) -> None:
@@ -97,12 +92,10 @@ class Crew(Generic[Task, Result]):
         self._width = width
         self._lanes_at_once = lanes_at_once
         self._ahead = ahead
-        self.unwanted = unwanted
+        self._unwanted = unwanted
         self._open: list[_Lane[Task]] = []
         self._ended: list[_Lane[Task]] = []
         self._results: SimpleQueue[_Done[Task, Result] | _Broke] = SimpleQueue()
-        self._taken: list[Result] = []
-        """Results of the group that is being put together."""
 
     def __enter__(self) -> Self:
         return self
@@ -110,20 +103,17 @@ class Crew(Generic[Task, Result]):
     def __exit__(self, *_: object) -> None:
         self._leave()
 
-    def results(self, *, wait: bool) -> Sequence[Result]:
-        """Return what is ready, at most ``ahead`` of each open lane; with ``wait`` nothing only when all is done."""
+    def result(self, *, wait: bool) -> tuple[Result] | None:
+        """Return one result that is ready; None where none is, or with ``wait`` when all is done."""
         self._open_lanes()
-        first = [self._results.get()] if wait and self._open else []
-        # What is ready now, and nothing that comes meanwhile: a group is never larger than what was in flight.
-        for one in [*first, *_drained(self._results)]:
-            self._take(one)
-        group, self._taken = self._taken, []
-        return group
-
-    def _take(self, one: "_Done[Task, Result] | _Broke") -> None:
+        if not self._open:
+            return None
+        try:
+            one = self._results.get(block=wait)
+        except Empty:
+            return None
         if isinstance(one, _Broke):
             raise one.error
-        self._taken.append(one.result)
         lane = one.lane
         lane.in_flight -= 1
         # First more work, then the result: the threads go on while the caller is busy with it.
@@ -133,6 +123,7 @@ class Crew(Generic[Task, Result]):
             self._ended.append(lane)
             lane.end()
             self._open_lanes()
+        return (one.result,)
 
     def _leave(self) -> None:
         """End the threads; what they are at now is not waited for."""
@@ -144,9 +135,9 @@ class Crew(Generic[Task, Result]):
         for lane in (*self._open, *self._ended):
             for thread in lane.threads:
                 thread.join(max(0.0, deadline - monotonic()))
-        left = [one.result for one in _drained(self._results) if isinstance(one, _Done)]
-        for result in (*self._taken, *left):
-            self.unwanted(result)
+        for one in _drained(self._results):
+            if isinstance(one, _Done):
+                self._unwanted(one.result)
 
     def _open_lanes(self) -> None:
         """Begin lanes until enough of them have something to do."""

@@ -7,7 +7,6 @@ that is interrupted has the mirrors that it wrote, and finds them unchanged the 
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from time import monotonic
 
@@ -72,8 +71,8 @@ class SideBySide:
         )
         told = 0
         with crew:
-            while group := crew.results(wait=True):
-                self._write_together(crew, group, ready)
+            while (first := crew.result(wait=True)) is not None:
+                self._write_together(crew, first, ready)
                 while told in ready:
                     yield ready.pop(told)
                     told += 1
@@ -118,25 +117,25 @@ class SideBySide:
     def _write_together(
         self,
         crew: Crew[_Planned, _Fetched],
-        group: Sequence[_Fetched],
+        first: tuple[_Fetched],
         ready: dict[int, Sequence[SourceOutcome] | CachescopeError],
     ) -> None:
-        """Write a group in one transaction, with those that become ready meanwhile."""
+        """Write a mirror, and in the same transaction those that become ready meanwhile."""
         places: list[int] = []
-        with ExitStack() as held:
 
-            def mirrors() -> Iterator[FetchedMirror]:
-                end = monotonic() + _TOGETHER
-                some = group
-                while some:
-                    for one in some:
-                        held.callback(one.close)
-                    for one in some:
-                        if isinstance(one.result, FetchedMirror):
-                            places.append(one.place)
-                            yield one.result
-                        else:
-                            ready[one.place] = one.result
-                    some = crew.results(wait=False) if monotonic() < end else ()
+        def mirrors() -> Iterator[FetchedMirror]:
+            end = monotonic() + _TOGETHER
+            one: tuple[_Fetched] | None = first
+            while one is not None:
+                (fetched,) = one
+                if isinstance(fetched.result, CachescopeError):
+                    ready[fetched.place] = fetched.result
+                else:
+                    places.append(fetched.place)
+                    yield fetched.result
+                one = crew.result(wait=False) if monotonic() < end else None
 
+        if isinstance(first[0].result, CachescopeError):
+            ready[first[0].place] = first[0].result
+        else:
             ready.update(zip(places, self._refresher.write_together(mirrors()), strict=True))
