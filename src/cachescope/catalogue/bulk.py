@@ -10,18 +10,22 @@ from functools import cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from sqlalchemy import Connection, Select, Table, text
+from sqlalchemy import Column, Connection, Select, Table, text
 
 from cachescope.catalogue.schema import metadata
 
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["bulk_insert", "bulk_insert_values", "fast_rows", "take_statistics"]
+__all__ = ["bulk_insert", "bulk_insert_values", "fast_rows", "rows_by_key", "take_statistics"]
 
 _FETCHED = 10_000
 _PARAMETERS = 10_000
 """Values in one statement. SQLite takes 32,766; more than some thousands gain nothing."""
+
+
+_LOOKED_UP = 1000
+"""Keys of one question."""
 
 
 class _Cursor(Protocol):
@@ -105,3 +109,28 @@ def fast_rows(connection: Connection, statement: Select[Any]) -> Iterator[tuple[
     with closing(cast("_Cursor", result.cursor)) as cursor:
         while some := cursor.fetchmany(_FETCHED):
             yield from some
+
+
+def rows_by_key(
+    connection: Connection, columns: Sequence[Column[Any]], key: Column[Any], values: Iterable[str]
+) -> Iterator[tuple[Any, ...]]:
+    """Select the rows whose unique key is one of many texts, in no order.
+
+    SQLAlchemy writes a list into its statement anew each time, which takes longer than to look its values up.
+    """
+    # In order, so that one page of the index after the other is read.
+    pending = iter(sorted(values))
+    while some := tuple(islice(pending, _LOOKED_UP)):
+        cursor = connection.exec_driver_sql(*_lookup(connection, tuple(columns), key, some)).cursor
+        with closing(cast("_Cursor", cursor)) as rows:
+            yield from rows.fetchmany(_LOOKED_UP)
+
+
+def _lookup(
+    connection: Connection, columns: tuple[Column[Any], ...], key: Column[Any], some: tuple[str, ...]
+) -> tuple[str, tuple[object, ...]]:
+    selected = ", ".join(f'"{column.name}"' for column in columns)
+    start = f'SELECT {selected} FROM "{key.table.name}" WHERE "{key.name}"'  # noqa: S608 - names of our tables
+    if connection.dialect.name == "postgresql":
+        return f"{start} = ANY(%s)", (list(some),)
+    return f"{start} IN ({', '.join('?' * len(some))})", some

@@ -4,7 +4,7 @@ What is known of a spec only grows: named by an edge (0), told by a published pa
 Specs come by columns and go to the tables by columns: what is done for each edge is done by ``map`` and ``zip`` alone.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.bulk import bulk_insert, fast_rows
+from cachescope.catalogue.bulk import bulk_insert, rows_by_key
 from cachescope.catalogue.interning import Interned
 from cachescope.catalogue.knowledge import Knowledge
 from cachescope.catalogue.originals import DictionaryKeeper
@@ -59,18 +59,13 @@ class SpecWriter:
         self._next = int(connection.execute(select(func.max(t.spec.c.id))).scalar() or 0) + 1
         self._was_empty = self._next == 1
 
-    def find(self, hashes: Sequence[DagHash]) -> dict[DagHash, Standing]:
+    def find(self, hashes: Collection[DagHash]) -> dict[DagHash, Standing]:
         """Return what stands of those hashes that the catalogue has."""
         if self._was_empty and self._next == 1:
             return {}
-        found: dict[DagHash, Standing] = {}
         columns = (t.spec.c.hash, t.spec.c.id, t.spec.c.knowledge, t.spec.c.verdict, t.spec.c.presence)
-        for some in chunks(hashes):
-            for dag_hash, *standing in fast_rows(
-                self._connection, select(*columns).where(t.spec.c.hash.in_(some))
-            ):
-                found[dag_hash] = Standing(*standing)
-        return found
+        rows = rows_by_key(self._connection, columns, t.spec.c.hash, hashes)
+        return {row[0]: Standing(*row[1:]) for row in rows}
 
     def write(
         self,
@@ -131,7 +126,7 @@ class SpecWriter:
         """Look up dependencies that the document itself does not hold: another mirror may have brought them."""
         missing = {end.hash for end in batch.ends if end.hash not in keys.ids}
         if missing:
-            keys.ids.update({one: standing.key for one, standing in self.find(sorted(missing)).items()})
+            keys.ids.update({one: standing.key for one, standing in self.find(missing).items()})
 
     def _spec_rows(
         self,

@@ -110,30 +110,7 @@ def package_counts(
     ref: str, stack: str, names: Sequence[int] | None
 ) -> Select[tuple[object, ...]]:  # one statement
     """Return the rows of ``package_summary`` for a scope: a mirror, a stack of all refs, a ref, or (both empty) all."""
-    scope: list[ColumnElement[bool]] = [t.presence.c.until.is_(None)]
-    if ref:
-        scope.append(t.mirror.c.ref == ref)
-    if stack:
-        scope.append(t.mirror.c.stack == stack)
-    if names is not None:
-        scope.append(t.spec.c.name_id.in_(names))
-    specs = (
-        select(
-            t.spec.c.name_id,
-            t.spec.c.version_id,
-            t.spec.c.compiler_id,
-            t.spec.c.architecture_id,
-            func.max(t.presence.c.state).label("state"),
-        )
-        .select_from(
-            t.presence.join(t.source, t.source.c.id == t.presence.c.source_id)
-            .join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
-            .join(t.spec, t.spec.c.id == t.presence.c.spec_id)
-        )
-        .where(*scope)
-        .group_by(t.spec.c.id)
-        .subquery("specs")
-    )
+    specs = _specs(ref, stack, names)
     # Specs that differ in no column that is counted are put together first: they are a twentieth of all, and what
     # follows sorts its rows for each column.
     alike = _alike(specs)
@@ -167,6 +144,32 @@ def package_counts(
         different(ranked.c.target),
         func.max(ranked.c.newest),
     ).group_by(ranked.c.name_id)
+
+
+def _specs(ref: str, stack: str, names: Sequence[int] | None) -> Subquery:
+    """Return the specs of a scope with the highest state that its sources give them."""
+    columns = (t.spec.c.name_id, t.spec.c.version_id, t.spec.c.compiler_id, t.spec.c.architecture_id)
+    conditions: list[ColumnElement[bool]] = [] if names is None else [t.spec.c.name_id.in_(names)]
+    if not ref and not stack:
+        # Of all sources, this stands with the spec.
+        statement = select(*columns, t.spec.c.presence.label("state"))
+        return statement.where(t.spec.c.presence.is_not(None), *conditions).subquery("specs")
+    conditions.append(t.presence.c.until.is_(None))
+    if ref:
+        conditions.append(t.mirror.c.ref == ref)
+    if stack:
+        conditions.append(t.mirror.c.stack == stack)
+    return (
+        select(*columns, func.max(t.presence.c.state).label("state"))
+        .select_from(
+            t.presence.join(t.source, t.source.c.id == t.presence.c.source_id)
+            .join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
+            .join(t.spec, t.spec.c.id == t.presence.c.spec_id)
+        )
+        .where(*conditions)
+        .group_by(t.spec.c.id)
+        .subquery("specs")
+    )
 
 
 def _alike(specs: Subquery) -> Subquery:
