@@ -112,13 +112,17 @@ class RecordWorkers(Protocol):
         ...
 
 
-def open_index(data: memoryview, workers: RecordWorkers | None = None) -> "IndexDocument":
+def open_index(
+    data: memoryview, workers: RecordWorkers | None = None, *, release: Callable[[], None] | None = None
+) -> "IndexDocument":
     """Split an index document.
+
+    ``release`` is called now and then where nothing of ``data`` is in use: pages of a mapping may leave memory.
 
     Raises ``UnsupportedVersion`` for a version above 8 and ``MalformedDocument`` for anything that is no index.
     Bytes after the first JSON value are accepted with a warning, as Spack accepts them.
     """
-    document = _split_by_cuts(data, workers)
+    document = _split_by_cuts(data, workers, release)
     if document is not None:
         return document
     warnings: tuple[str, ...] = ()
@@ -141,7 +145,9 @@ def open_index(data: memoryview, workers: RecordWorkers | None = None) -> "Index
             return _split_coarsely(data, warnings)
 
 
-def _split_by_cuts(data: memoryview, workers: RecordWorkers | None) -> "IndexDocument | None":
+def _split_by_cuts(
+    data: memoryview, workers: RecordWorkers | None, release: Callable[[], None] | None
+) -> "IndexDocument | None":
     """Split a large document that looks as Spack writes it; None for others.
 
     In one process this takes twice as long as reading all at once, and a seventh of the memory.
@@ -159,7 +165,7 @@ def _split_by_cuts(data: memoryview, workers: RecordWorkers | None) -> "IndexDoc
     whole = [table for table in tables if table is not None]
     if len(whole) < len(tables):
         return None
-    return IndexDocument(installs.version, _CutRecords(data, joined(whole)), [], (), workers)
+    return IndexDocument(installs.version, _CutRecords(data, joined(whole)), [], (), workers, release=release)
 
 
 def _split(data: memoryview, warnings: tuple[str, ...]) -> "IndexDocument":
@@ -284,7 +290,10 @@ class IndexDocument:
         rejected: list[MalformedRecord],
         warnings: tuple[str, ...],
         workers: RecordWorkers | None = None,
+        *,
+        release: Callable[[], None] | None = None,
     ) -> None:
+        self._release = release
         self._format = _format_of(version)
         number = _LAST_WITHOUT_PRESENCE if version == "0.9.3" else int(version)
         self._header = IndexHeader(version=number, warnings=warnings)
@@ -369,6 +378,9 @@ class IndexDocument:
             known, document_format=self._format, compress=compress, answer=self._answer
         ):
             self._dropped_by_workers += dropped
+            if self._release is not None:
+                # Samples for a dictionary and versions of compilers were read here and there, and with them whole pages.
+                self._release()
             yield batch
 
     def _answer(self, question: Question) -> str | None:

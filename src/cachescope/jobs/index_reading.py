@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -163,7 +164,11 @@ class IndexReader:
         from cachescope.jobs.record_workers import record_processes
 
         processes = record_processes(body.descriptor, len(body.data))
-        return open_index(body.data, self._bodies.enter_context(processes))
+        return open_index(
+            body.data,
+            self._bodies.enter_context(processes),
+            release=partial(body.release, 0, len(body.data)),
+        )
 
     def _kept(self, body: Body) -> Body:
         return self._bodies.enter_context(body)
