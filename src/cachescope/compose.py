@@ -337,6 +337,8 @@ def virtual_mirrors(
     patience = min(_SHORT_WAIT, chosen.busy_timeout)
     with (
         _sources(chosen) as open_source,
+        # An index takes as long as it takes: the patience of the server's other answers does not hold for it.
+        reading(chosen) as (patient, _),
         closing(
             BlobNotes(lambda: open_for_writing(database_address(chosen), busy_timeout=patience))
         ) as notes,
@@ -349,7 +351,7 @@ def virtual_mirrors(
         )
         yield VirtualServing(
             catalogue,
-            writer=virtual_writer(catalogue, chosen),
+            writer=virtual_writer(patient, chosen),
             manifests=manifests,
             keys=SourceKeys(open_source=open_source, failed=manifests.failed),
             blobs=VirtualBlobs(catalogue, notes=notes, blobs=delivery),

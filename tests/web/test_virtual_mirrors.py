@@ -107,7 +107,7 @@ class Client:
 
 
 @contextmanager
-def serving(opened: OpenCatalogue, folder: Path, settings: str = "") -> Iterator[Client]:
+def serving(opened: OpenCatalogue, folder: Path, settings: str = "", **options: Any) -> Iterator[Client]:
     """Serve a catalogue with its virtual mirrors, as 'serve' does."""
     file = folder / "config.toml"
     file.write_text(f"virtual_folder = '{folder / 'virtual'}'\nretries = 0\n{settings}")
@@ -117,7 +117,7 @@ def serving(opened: OpenCatalogue, folder: Path, settings: str = "") -> Iterator
         chosen = compose.settings({"db": str(opened.file)})
     with (
         compose.virtual_mirrors(opened.catalogue, chosen) as virtual,
-        served(opened.reader, virtual=virtual) as site,
+        served(opened.reader, virtual=virtual, **options) as site,
     ):
         yield Client(site)
 
@@ -382,6 +382,14 @@ def test_a_source_of_layout_v2_is_served_as_such(opened: OpenCatalogue, tmp_path
             "keys": {NOBODYS_FINGERPRINT: {}}
         }
         assert client(f"/mirror/legacy/build_cache/_pgp/{NOBODYS_FINGERPRINT}.pub").body == NOBODYS_KEY
+
+
+def test_below_a_base_path_the_page_names_that(opened: OpenCatalogue, source: Path, tmp_path: Path) -> None:
+    opened.sync("site", source)
+    define(opened, "lab", "site")
+    with serving(opened, tmp_path, base_path="/cachescope") as client:
+        page = client("/mirror/lab/", Accept="text/html").body.decode()
+    assert f"spack mirror add lab {client.site}/cachescope/mirror/lab" in page
 
 
 def test_the_page_says_how_to_use_it_and_what_is_left_out(lab: Client) -> None:

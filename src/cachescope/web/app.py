@@ -118,7 +118,7 @@ def create_app(
     if lock_answers is not None and limits is not None:
         handlers += LockFilePages(lock_answers, site, limits, base_path=base_path).handlers()
     if virtual is not None:
-        handlers += VirtualMirrorPages(virtual, site).handlers()
+        handlers += VirtualMirrorPages(virtual, site, base_path=base_path).handlers()
     handlers += Feeds(
         reader,
         site,

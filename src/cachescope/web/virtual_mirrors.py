@@ -54,8 +54,9 @@ _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
 class VirtualMirrorPages:
     """The handlers of all addresses of virtual mirrors."""
 
-    def __init__(self, mirrors: VirtualMirrors, site: Site) -> None:
+    def __init__(self, mirrors: VirtualMirrors, site: Site, *, base_path: str = "") -> None:
         self._mirrors = mirrors
+        self._base_path = base_path
         self._site = site
         # Not the threads that pages are made in: a source that is slow must not keep these.
         self._threads = ThreadPoolExecutor(_WAITING, thread_name_prefix="mirror")
@@ -113,7 +114,7 @@ class VirtualMirrorPages:
 
     def _page(self, request: _Request, mirror: VirtualMirror) -> Response[bytes]:
         report = self._mirrors.report(mirror)
-        origin = str(request.base_url).rstrip("/")
+        origin = f"{request.url.scheme}://{request.url.netloc}{self._base_path}"
         return self._site.page(request, virtual_page(report, origin=origin, now=self._site.now()))
 
     def _list(self, request: _Request) -> Response[bytes]:
