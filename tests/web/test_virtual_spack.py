@@ -37,6 +37,10 @@ pytestmark = [
 
 SCRIPT = "pjm7evfp5p7s6d6clwjnufbjo44n5sd4"
 DATA = "l2etucs"
+PYTHON = (
+    "python@3.11.2 +bz2+crypt+ctypes+dbm~debug+libxml2+lzma~optimizations+pic+pyexpat~pythoncmd+readline+shared"
+    "+sqlite3+ssl~static~tests~tkinter+uuid+zlib os=debian12 target=x86_64"
+)
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,8 @@ def clean_spack(tmp_path: Path, shared: Path, recipes_cache: Path) -> Iterator[C
             }
         },
         "concretizer.yaml": {"concretizer": {"reuse": True}},
+        # Spack reuses what needs an external if this host has the same one, by its own word.
+        "packages.yaml": {"packages": {"python": {"externals": [{"spec": PYTHON, "prefix": "/usr"}]}}},
     }
     for name, content in files.items():
         (configuration / name).write_text(json.dumps(content))  # JSON is YAML
