@@ -275,6 +275,27 @@ def test_a_part_of_a_blob_is_given(lab: Client) -> None:
     assert lab(place, Range="bytes=5-3").body == whole, "what means nothing is no range"
 
 
+def test_wrong_bytes_of_a_small_blob_are_refused_before_any_goes_out(lab: Client, source: Path) -> None:
+    lab.manifest_of(APP)
+    place = mirrors.blob_place(archive_of(APP))
+    mirrors.write(source, place, archive_of(APP)[:-1] + b"!")
+    got = lab(f"/mirror/lab/{place}")
+    assert got.status == 502
+    assert b"the bytes are not those of" in got.body
+    assert "failed: site/root at" in lab("/mirror/lab/", Accept="text/plain").body.decode()
+
+
+def test_wrong_bytes_of_a_large_blob_are_never_a_whole_answer(lab: Client, source: Path) -> None:
+    archive = b"0123456789abcdef" * 200_000
+    text = mirrors.spec_manifest(len(archive), checksum=hashlib.sha256(archive).hexdigest())
+    mirrors.write(source, mirrors.spec_manifest_place(APP), text)
+    mirrors.write(source, mirrors.blob_place(archive), archive[:-1] + b"!")
+    assert lab.manifest_of(APP).status == 200
+    with pytest.raises(http.client.IncompleteRead):
+        lab(f"/mirror/lab/{mirrors.blob_place(archive)}")
+    assert lab(f"/mirror/lab/{INDEX}").status == 200, "and the server goes on"
+
+
 def test_a_kept_manifest_stands_in_for_a_source_that_is_down(
     opened: OpenCatalogue, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
