@@ -62,3 +62,14 @@ def test_many_mirrors_are_covered_greedily_and_that_is_said() -> None:
     assert found[-1].tally.present == count
     assert not found[count // 2].exact
     assert found[0].exact
+
+
+def test_hundreds_of_mirrors_that_each_have_something_of_their_own_are_all_named() -> None:
+    """Sets of nearly all of them are few, and each is long to put together."""
+    count = 300
+    found = mirror_sets(present(*(0b11 << number for number in range(0, 2 * count, 2))), 2 * count)
+    assert [len(one.mirrors) for one in found] == list(range(1, count + 1))
+    assert [one.exact for one in found[:2]] == [True, True]
+    assert not found[count - 3].exact
+    assert found[-1].exact
+    assert found[-1].tally.share == 1

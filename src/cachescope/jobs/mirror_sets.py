@@ -16,6 +16,9 @@ __all__ = ["mirror_sets"]
 _MOST_TRIED = 60_000
 """Sets that are tried for one size: a tenth of a second."""
 
+_MOST_JOINED = 1_000_000
+"""Mirrors that are put together for one size: sets of nearly all of many mirrors are few, but large."""
+
 
 def mirror_sets(present: Mapping[MirrorName, int], total: int) -> tuple[MirrorSet, ...]:
     """Return the best set of one mirror, of two ... up to the fewest that reach what all reach together.
@@ -29,19 +32,21 @@ def mirror_sets(present: Mapping[MirrorName, int], total: int) -> tuple[MirrorSe
         best |= bits
     found: list[MirrorSet] = []
     reached = 0
+    in_turn: tuple[MirrorName, ...] | None = None
     for size in range(1, len(candidates) + 1):
         if reached == best.bit_count():
             break
-        exact = comb(len(candidates), size) <= _MOST_TRIED
-        names = _best(candidates, size, best) if exact else _greedy(candidates, size)
+        tried = comb(len(candidates), size)
+        exact = tried <= _MOST_TRIED and tried * size <= _MOST_JOINED
+        if exact:
+            names = _most_helpful_first(candidates, _best(candidates, size, best))
+        else:
+            in_turn = in_turn or _greedy(candidates)
+            names = in_turn[:size]
         covered = _union(candidates, names).bit_count()
         if covered > reached:
             reached = covered
-            found.append(
-                MirrorSet(
-                    mirrors=_most_helpful_first(candidates, names), tally=Tally(covered, total), exact=exact
-                )
-            )
+            found.append(MirrorSet(mirrors=names, tally=Tally(covered, total), exact=exact))
     return tuple(found)
 
 
@@ -68,14 +73,18 @@ def _best(candidates: Mapping[MirrorName, int], size: int, best: int) -> tuple[M
     return chosen
 
 
-def _greedy(candidates: Mapping[MirrorName, int], size: int) -> tuple[MirrorName, ...]:
+def _greedy(candidates: Mapping[MirrorName, int]) -> tuple[MirrorName, ...]:
+    """Take the mirror that adds most, again and again, until none adds anything: the first ones are the set of any size."""
+    left = dict(candidates)
     chosen: list[MirrorName] = []
     covered = 0
-    for _ in range(size):
-        name = max(candidates, key=lambda one: (candidates[one] | covered).bit_count())
+    while left:
+        name = max(left, key=lambda one: (left[one] | covered).bit_count())
+        if left[name] | covered == covered:
+            break
         chosen.append(name)
-        covered |= candidates[name]
-    return tuple(dict.fromkeys(chosen))
+        covered |= left.pop(name)
+    return tuple(chosen)
 
 
 def _union(candidates: Mapping[MirrorName, int], names: tuple[MirrorName, ...]) -> int:
@@ -88,4 +97,4 @@ def _union(candidates: Mapping[MirrorName, int], names: tuple[MirrorName, ...]) 
 def _most_helpful_first(
     candidates: Mapping[MirrorName, int], names: tuple[MirrorName, ...]
 ) -> tuple[MirrorName, ...]:
-    return _greedy({name: candidates[name] for name in names}, len(names))
+    return _greedy({name: candidates[name] for name in names})
