@@ -435,3 +435,17 @@ def test_known_pages_on_a_server_are_asked_for_conditionally(opened: OpenCatalog
         asked = len(server.requests)
         assert _words(_read_known(opened)) == {"develop/root": "unchanged"}
         assert ["if-none-match" in one.headers for one in server.requests[asked:]] == [True, True]
+
+
+def test_a_file_whose_name_is_no_text_is_told_and_hides_no_other(
+    opened: OpenCatalogue, tmp_path: Path
+) -> None:
+    _write(tmp_path, "zlib", _row("a"))
+    try:
+        _write(tmp_path, "gcc", _row("b")).rename(tmp_path / "odd\udcff.md")
+    except OSError:
+        pytest.skip("this disk refuses names that are not UTF-8")
+    with _pages(opened) as pages:
+        good, bad = pages.read_folder(parse_mirror_url(str(tmp_path), cwd=tmp_path))
+    assert (good.error, good.counts.present) == (None, 1)
+    assert str(bad.error) == f"file://{tmp_path}/odd\\udcff.md: the name of the file is not valid UTF-8"

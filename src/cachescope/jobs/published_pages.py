@@ -88,7 +88,7 @@ class PageReader:
                 # there is no Markdown at all, the disk may not be mounted: that closes nothing.
                 names = list(dict.fromkeys((*names, *(place.removeprefix(beginning) for place in known))))
             for done, name in enumerate(names, 1):
-                place = beginning + name
+                place = beginning + _readable(name)
                 result = _read(source, name, place, known.get(place))
                 if result is not None and not (isinstance(result, _GonePage) and place not in known):
                     results[place] = result
@@ -175,6 +175,7 @@ def _read(source: ByteSource, name: str, url: str, known: KnownPage | None) -> _
     """Read one page; None for Markdown that is no page, unless it was one before."""
     shown = str(MirrorUrl(url))
     try:
+        _require_readable(name)
         outcome = source.read(name, known=known.document.validator if known is not None else None)
         if isinstance(outcome, Missing):
             hint = _how_to_forget(known) if known is not None else "check the spelling of the file"
@@ -196,6 +197,16 @@ def _read(source: ByteSource, name: str, url: str, known: KnownPage | None) -> _
         text = "the file is a published page no longer"
         return _GonePage(MalformedDocument(text, where=shown, hint=_how_to_forget(known)))
     return ReadPage(url, page, outcome.validator, digest) if page is not None else None
+
+
+def _readable(name: str) -> str:
+    """Return the name of a file; bytes in it that are no text, which no catalogue can hold, are written out."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _require_readable(name: str) -> None:
+    if name != _readable(name):
+        raise MalformedDocument("the name of the file is not valid UTF-8", hint="rename it")
 
 
 def _how_to_forget(known: KnownPage) -> str:
