@@ -1,5 +1,6 @@
 """How much of a lock file is present: one look-up of all its hashes, and sums over them."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -131,17 +132,18 @@ def _is_installable(wanted: Wanted, refused: Mapping[DagHash, SpecSummary]) -> b
 def _by_mirror(
     wanted: Wanted, counted: Sequence[DagHash], there: set[DagHash]
 ) -> tuple[tuple[MirrorShare, ...], dict[MirrorName, int]]:
-    bits: dict[MirrorName, int] = {}
-    run_bits = 0
-    run_total = 0
+    # Set in bytes: an integer would be copied for each spec.
+    marks: dict[MirrorName | None, bytearray] = defaultdict(lambda: bytearray(len(counted) // 8 + 1))
     for place, one in enumerate(counted):
-        bit = 1 << place
+        byte, bit = place >> 3, 1 << (place & 7)
         if one in wanted.run:
-            run_bits |= bit
-            run_total += 1
+            marks[None][byte] |= bit
         if one in there:
             for name in wanted.known[one].present_in:
-                bits[name] = bits.get(name, 0) | bit
+                marks[name][byte] |= bit
+    run_bits = int.from_bytes(marks.pop(None, b""), "little")
+    run_total = run_bits.bit_count()
+    bits = {name: int.from_bytes(found, "little") for name, found in marks.items() if name is not None}
     shares = [
         MirrorShare(
             name=name,
