@@ -1,6 +1,7 @@
 """The route table without a server, as an export uses it."""
 
 import json
+import re
 
 import pytest
 
@@ -8,6 +9,7 @@ from cachescope.present.pages import Moved, PageRequest
 from cachescope.present.surfaces import json_of, text_of
 from cachescope.web.routes import OTHER, ROUTES, SUBJECT, Route
 from tests.fakes import DEMO, NOW, filled_catalogue
+from tests.web.site import ADDRESSES
 
 CATALOGUE = filled_catalogue()
 
@@ -44,3 +46,18 @@ def test_two_hashes_of_a_form_lead_to_their_comparison() -> None:
 
 def test_names_and_paths_are_unique() -> None:
     assert len({one.name for one in ROUTES}) == len({one.path for one in ROUTES}) == len(ROUTES)
+
+
+_LEAD_ELSEWHERE = {"comparing"}
+"""Rows that answer with another address alone."""
+
+
+def test_every_page_is_looked_at_in_a_browser() -> None:
+    """The browser and axe go through ``ADDRESSES``: a row that is missing there would be looked at by nobody."""
+    paths = {one.partition("?")[0] for one in ADDRESSES}
+    missing = []
+    for row in ROUTES:
+        pattern = re.compile(re.sub(r"\\\{[^}]*\\\}", "[^/]+", re.escape(row.path)))
+        if row.name not in _LEAD_ELSEWHERE and not any(map(pattern.fullmatch, paths)):
+            missing.append(row.name)
+    assert missing == []
