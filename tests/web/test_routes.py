@@ -34,7 +34,8 @@ def test_row_answers_without_a_server(route: Route[object]) -> None:
 
 
 def test_what_asks_freely_cannot_be_exported() -> None:
-    assert {one.name for one in ROUTES if not one.exportable} == {"search", "suggest", "compare", "comparing"}
+    asked_freely = {"search", "suggest", "compare", "comparing", "diff"}
+    assert {one.name for one in ROUTES if not one.exportable} == asked_freely
 
 
 def test_two_hashes_of_a_form_lead_to_their_comparison() -> None:
