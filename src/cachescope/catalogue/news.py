@@ -138,10 +138,14 @@ def _first_seen(
 
 def _versions(connection: Connection, scope: Scope, rows: Sequence[Any]) -> list[NewVersion]:
     names = {row.name_id for row in rows}
-    texts = dict(connection.execute(select(t.name.c.id, t.name.c.text).where(t.name.c.id.in_(names))))
+    texts = dict(
+        connection.execute(select(t.name.c.id, t.name.c.text).where(t.name.c.id.in_(names))).tuples().all()
+    )
     version_ids = [row.version_id for row in rows]
     versions = dict(
         connection.execute(select(t.version.c.id, t.version.c.text).where(t.version.c.id.in_(version_ids)))
+        .tuples()
+        .all()
     )
     packages = dict(
         connection.execute(
@@ -158,6 +162,8 @@ def _versions(connection: Connection, scope: Scope, rows: Sequence[Any]) -> list
             )
             .group_by(t.spec.c.name_id)
         )
+        .tuples()
+        .all()
     )
     return [
         NewVersion(
