@@ -22,6 +22,7 @@ import packages
 import pages
 import peers
 import queries
+import site_files
 import start
 import sync
 from bucket_sync import Size
@@ -165,6 +166,7 @@ def _benchmarks(
         "queries": of_queries,
         "pages": of_pages,
         "load": of_load,
+        "site": lambda: site_files.block(plan, site_files.benchmark(plan)),
     }
 
 
@@ -193,7 +195,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    names = ["start", "sync", "growth", "bucket", "packages", "queries", "pages", "load"]
+    names = ["start", "sync", "growth", "bucket", "packages", "queries", "pages", "load", "site"]
     parser.add_argument(
         "--profile", choices=list(PROFILES), default="short", help="how large (default short)"
     )
