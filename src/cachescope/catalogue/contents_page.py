@@ -30,7 +30,7 @@ from cachescope.query.versions import version_key
 __all__ = ["contents_page"]
 
 _PACKAGES = 40
-_SPECS = 5
+_SPECS = 3
 """Of each side of a package that are named."""
 
 Keep = Callable[[tuple[object, ...], Callable[[], Any]], Any]

@@ -38,6 +38,7 @@ __all__ = [
 
 _SUGGESTED = 300
 _VERSIONS = 4
+_LONGEST_VERSION = 60
 _WORDS = {
     ChangeKind.CAME: "came",
     ChangeKind.WENT: "went",
@@ -132,7 +133,7 @@ def _line(one: PackageTotals) -> PackageLine:
 
 
 def _listed(versions: Sequence[str]) -> str:
-    shown = ", ".join(wording.cut(one) for one in versions[-_VERSIONS:])
+    shown = ", ".join(wording.cut(one, _LONGEST_VERSION) for one in versions[-_VERSIONS:])
     hidden = len(versions) - _VERSIONS
     return f"{shown} and {hidden} older" if hidden > 0 else shown
 
