@@ -315,7 +315,7 @@ class _Site:
                 assert_never(surface)
         headers = {} if in_api else {"Vary": "Accept"}
         if surface is Surface.JSON and (following := next_part(page)):
-            headers["Link"] = f'<{following}>; rel="next"'
+            headers["Link"] = f'<{self._base_path}{following}>; rel="next"'
         if surface is not Surface.HTML:
             headers[_EXIT] = str(_exit_code(page))
         return _Answer(
@@ -387,7 +387,6 @@ def _is_document(request: _Request) -> bool:
 
 def _moved(request: _Request, address: str, cache: str, *, base_path: str) -> Response[bytes]:
     target = base_path + (urls.api(address) if _is_api(request) else address)
-
     headers = {"Location": target} if _is_api(request) else {"Location": target, "Vary": "Accept"}
     return _respond(
         request,
