@@ -6,6 +6,7 @@ source is made of what the catalogue knows; only sources of the mirror are asked
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from time import monotonic
 from typing import NoReturn, assert_never
 
 from cachescope.catalogue.engine import Catalogue
@@ -26,6 +27,7 @@ from cachescope.model.errors import NotInCatalogue, UserInputError
 from cachescope.model.identity import Digest, SourceName, parse_mirror_name
 from cachescope.model.mirror import Layout
 from cachescope.model.virtual import (
+    BlobPlace,
     FailedSource,
     VirtualMirror,
     VirtualReport,
@@ -40,6 +42,11 @@ _JSON = "application/json"
 _BYTES = "application/octet-stream"
 _TEXT = "text/plain"
 _KEYS = "application/pgp-keys"
+
+_REMEMBERED = 5.0
+"""Seconds for which the places of a blob are not looked up again: to find them takes longer than to send a small one."""
+
+_MOST_REMEMBERED = 10_000
 
 
 class VirtualServing:
@@ -64,6 +71,7 @@ class VirtualServing:
         self._blobs = blobs
         self._of_settings = of_settings
         self._blob_failures = blob_failures
+        self._lately: dict[tuple[VirtualMirror, Digest], tuple[float, Sequence[BlobPlace]]] = {}
 
     def mirrors(self) -> Sequence[VirtualMirror]:
         """All that are defined."""
@@ -102,6 +110,10 @@ class VirtualServing:
         asked = read_mirror_path(path)
         if asked is None:
             _nothing(mirror)
+        if isinstance(asked, BlobAsked):
+            until, places = self._lately.get((mirror, asked.digest), (0.0, ()))
+            if monotonic() < until:
+                return self._blobs.delivered(places, part)
         current = self._writer.current(mirror)
         match asked:
             case Fixed():
@@ -220,6 +232,9 @@ class VirtualServing:
                 return _index_file(written, index, lasting=True)
         places = self._blobs.places(current.sources, digest)
         if places:
+            if len(self._lately) >= _MOST_REMEMBERED:
+                self._lately.clear()
+            self._lately[current.mirror, digest] = monotonic() + _REMEMBERED, places
             return self._blobs.delivered(places, part)
         key = self._keyring(current).blob(digest)
         if key is None:
