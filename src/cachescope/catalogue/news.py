@@ -138,14 +138,12 @@ def _first_seen(
 
 def _versions(connection: Connection, scope: Scope, rows: Sequence[Any]) -> list[NewVersion]:
     names = {row.name_id for row in rows}
-    texts = dict(
-        connection.execute(select(t.name.c.id, t.name.c.text).where(t.name.c.id.in_(names))).tuples().all()
-    )
+    texts = dict(connection.execute(select(t.name.c.id, t.name.c.text).where(t.name.c.id.in_(names))).all())
     version_ids = [row.version_id for row in rows]
     versions = dict(
-        connection.execute(select(t.version.c.id, t.version.c.text).where(t.version.c.id.in_(version_ids)))
-        .tuples()
-        .all()
+        connection.execute(
+            select(t.version.c.id, t.version.c.text).where(t.version.c.id.in_(version_ids))
+        ).all()
     )
     packages = dict(
         connection.execute(
@@ -161,9 +159,7 @@ def _versions(connection: Connection, scope: Scope, rows: Sequence[Any]) -> list
                 t.presence.c.source_id.in_(_sources(scope)),
             )
             .group_by(t.spec.c.name_id)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     return [
         NewVersion(
