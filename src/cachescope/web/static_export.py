@@ -40,7 +40,7 @@ __all__ = ["StaticSite", "Task", "WrittenFile"]
 
 _PACKAGES_AT_ONCE = 20
 _SPECS_AT_ONCE = 50
-_OF_SERVER = frozenset({"coverage.css"})
+_OF_SERVER = frozenset({"api.css", "coverage.css"})
 """Styles of pages that are not exported."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
