@@ -39,6 +39,28 @@ START = datetime(2026, 11, 1, 9, tzinfo=UTC)
 Rows = list[tuple[Any, ...]]
 
 
+BEFORE_PRESENCE = (
+    "DROP INDEX ix_spec_name",
+    "DROP INDEX ix_spec_architecture",
+    "DROP INDEX ix_spec_variant_set",
+    "CREATE INDEX ix_spec_name ON spec (name_id, version_id)",
+    "CREATE INDEX ix_spec_architecture ON spec (architecture_id)",
+    "CREATE INDEX ix_spec_variant_set ON spec (variant_set_id)",
+    "ALTER TABLE spec DROP COLUMN presence",
+)
+"""Takes away what the third schema added, in either database."""
+
+TO_FIRST_SCHEMA = (
+    *BEFORE_PRESENCE,
+    "DROP TABLE archive",
+    "DROP TABLE archive_kind",
+    "DROP TABLE named_blob",
+    "DROP TABLE virtual_mirror",
+    "UPDATE alembic_version SET version_num = '0001'",
+)
+"""Takes away all that later schemas added."""
+
+
 class OpenCatalogue:
     """An open catalogue, its refresher and its reader; ``clock`` stands still until a test moves it."""
 

@@ -22,7 +22,7 @@ from cachescope.catalogue.schema import metadata
 from cachescope.jobs.progress import NoProgress
 from cachescope.model.errors import CatalogueUnusable
 from tests import mirrors
-from tests.catalogues import V3, OpenCatalogue, content, rows
+from tests.catalogues import TO_FIRST_SCHEMA, V3, OpenCatalogue, content, rows
 from tests.commands import CommandLine, process, start
 from tests.postgresql import PostgresqlServer, database_of, programs, unprivileged
 
@@ -93,8 +93,8 @@ def test_a_catalogue_of_the_first_schema_is_brought_up_to_date_and_keeps_what_it
 ) -> None:
     before = list(content(synced))
     with closing(postgresql.connect(database_of(synced))) as connection:
-        connection.execute("DROP TABLE archive, archive_kind")
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        for statement in TO_FIRST_SCHEMA:
+            connection.execute(statement)
     with open_for_reading(synced, busy_timeout=5) as catalogue:
         assert len(Reader(catalogue).sources()) == 1
     assert rows(synced, "SELECT version_num FROM alembic_version") == [(REVISIONS[-1],)]

@@ -10,7 +10,7 @@ from sqlalchemy import event, text
 from cachescope.catalogue.engine import open_for_writing, upgrade
 from cachescope.model.archive import ArchiveState, SizeSum
 from cachescope.model.identity import PackageName, Ref, Stack
-from tests.catalogues import V3, OpenCatalogue, rows
+from tests.catalogues import TO_FIRST_SCHEMA, V3, OpenCatalogue, rows
 from tests.mirrors import (
     Node,
     index,
@@ -195,11 +195,7 @@ def test_a_catalogue_of_the_first_schema_gets_the_tables_and_keeps_what_it_has(
         opened.sync("crafted/v3-signed", V3)
         with opened.catalogue.writing() as connection:
             described = _tables(catalogue_file)
-            for statement in (
-                "DROP TABLE archive",
-                "DROP TABLE archive_kind",
-                "UPDATE alembic_version SET version_num = '0001'",
-            ):
+            for statement in TO_FIRST_SCHEMA:
                 connection.exec_driver_sql(statement)
     with open_for_writing(catalogue_file, busy_timeout=1) as catalogue, catalogue.writing() as connection:
         upgrade(connection)

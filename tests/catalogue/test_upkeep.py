@@ -22,7 +22,7 @@ from cachescope.catalogue.engine import open_for_reading, open_for_writing
 from cachescope.catalogue.upkeep import status, vacuum
 from cachescope.model.errors import NotInCatalogue, UserInputError
 from tests import mirrors
-from tests.catalogues import START, V3, OpenCatalogue, content, rows, table_sizes
+from tests.catalogues import BEFORE_PRESENCE, START, V3, OpenCatalogue, content, rows, table_sizes
 
 GCC = mirrors.node("gcc", "12.2.0")
 ZLIB = mirrors.node("zlib", "1.3.1", needs=[(GCC, "build", "c")])
@@ -93,17 +93,6 @@ def test_a_catalogue_from_before_specs_had_a_presence_is_brought_up_to_date(
     assert check(opened.catalogue).findings == ()
     standing = rows(opened.address, "SELECT hash, presence FROM spec")
     assert dict(standing) == {ZLIB["hash"]: 2, CURL["hash"]: 2, GCC["hash"]: 0, OLD["hash"]: None}
-
-
-BEFORE_PRESENCE = (
-    "DROP INDEX ix_spec_name",
-    "DROP INDEX ix_spec_architecture",
-    "DROP INDEX ix_spec_variant_set",
-    "CREATE INDEX ix_spec_name ON spec (name_id, version_id)",
-    "CREATE INDEX ix_spec_architecture ON spec (architecture_id)",
-    "CREATE INDEX ix_spec_variant_set ON spec (variant_set_id)",
-    "ALTER TABLE spec DROP COLUMN presence",
-)
 
 
 SPOILT = {
