@@ -56,7 +56,12 @@ def request_of(key: tuple[str, str], operation: Operation) -> tuple[str, str, An
         PATH_PARAMETERS[next(names)].example + operation.suffix if part.startswith("{") else part
         for part in row.replace("{", "\0{").replace("}", "}\0").split("\0")
     )
-    asked = {"search": "?q=cr-zlib+%2Bshared&limit=2", "suggest": "?q=zlib", "packages": "?limit=2"}
+    asked = {
+        "search": "?q=cr-zlib+%2Bshared&limit=2",
+        "suggest": "?q=zlib",
+        "packages": "?limit=2",
+        "diff": "?first=crafted/v2-signed&second=crafted/v3-signed",
+    }
     hashes = [PATH_PARAMETERS[name].example for name in ("hash", "other_hash")]
     body = [*hashes[:1], "a" * 32] if operation.body else None
     return method, path + asked.get(operation.name, ""), body

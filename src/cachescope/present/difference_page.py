@@ -142,7 +142,8 @@ def render_json(page: DifferencePage) -> bytes:
     """Write the difference for programs; without two sides, what can be compared."""
     result = page.result
     if result is None:
-        return document({"compare": list(page.suggested)})
+        form: lock_shapes.DifferenceForm = {"compare": list(page.suggested)}
+        return document(form)
     found: lock_shapes.DifferencePart = {
         "first": _side(result.first),
         "second": _side(result.second),

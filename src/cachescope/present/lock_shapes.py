@@ -18,6 +18,7 @@ __all__ = [
     "Coverage",
     "CoverageForm",
     "DependencySide",
+    "DifferenceForm",
     "FieldDifference",
     "FoundHash",
     "Lookup",
@@ -95,6 +96,12 @@ class Coverage(TypedDict):
     unstated: list[Spec]
     not_runnable: list[Spec]
     warnings: list[str]
+
+
+class DifferenceForm(TypedDict):
+    """What can be compared; the answer where two sides are not named."""
+
+    compare: list[str]
 
 
 class CoverageForm(TypedDict):

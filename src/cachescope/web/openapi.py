@@ -74,13 +74,12 @@ def openapi_document(
         )
         for method, path in routes
     ]
-    types = [one.answer for _, _, one in described if one.answer is not None]
+    types = [kind for _, _, one in described for kind in _types(one)]
     schemas, components = msgspec.json.schema_components(
         [shapes.ErrorAnswer, *types], ref_template=_REFERENCE
     )
-    answers = dict(
-        zip((one.name for _, _, one in described if one.answer is not None), schemas[1:], strict=True)
-    )
+    derived = iter(schemas[1:])
+    answers = {one.name: _either([next(derived) for _ in _types(one)]) for _, _, one in described}
     paths: dict[str, dict[str, Any]] = {}
     for method, path, one in described:
         paths.setdefault(_template(path, one), {})[method.lower()] = _operation(one, answers.get(one.name))
@@ -104,6 +103,18 @@ def openapi_document(
             },
         },
     }
+
+
+def _types(one: Operation) -> Sequence[Any]:
+    if one.answer is None:
+        return ()
+    return one.answer if isinstance(one.answer, tuple) else (one.answer,)
+
+
+def _either(schemas: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    if not schemas:
+        return None
+    return schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
 
 
 def _template(path: str, one: Operation) -> str:

@@ -48,7 +48,7 @@ class Operation:
 
     query: tuple[str, ...] = ()
     answer: Any = None
-    """Type of the JSON; None where it is no JSON of ours."""
+    """Type of the JSON, or several in a tuple; None where it is no JSON of ours."""
 
     media: tuple[str, ...] = ("application/json",)
     statuses: tuple[int, ...] = (400,)
@@ -122,8 +122,10 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "platform": Parameter(_text(_HOST_PART), "Platform of the host: linux, darwin, freebsd, windows."),
         "glibc": Parameter(_text(_HOST_PART), "Version of the host's glibc.", "2.35"),
         "musl": Parameter(_text(_HOST_PART), "Version of the host's musl."),
-        "first": Parameter(_text(), "Hash of a spec, or its beginning."),
-        "second": Parameter(_text(), "Hash of another."),
+        "first": Parameter(
+            _text(), "Hash of a spec, or its beginning; for diff a cache, ref:REF, or either at a time."
+        ),
+        "second": Parameter(_text(), "Another such one."),
         "against": Parameter(
             str,
             "Mirrors (ref/stack), refs (ref:develop) to judge by; all unless given.",
@@ -249,6 +251,16 @@ _LIST = (
         summary="Leads to a comparison",
         text="Takes two hashes as a form sends them, and leads to the address of their comparison.",
         query=("first", "second", *_SCOPE),
+        moved=True,
+    ),
+    Operation(
+        name="diff",
+        group="Mirrors",
+        summary="What came and went between two parts of the catalogue",
+        text="Sides as the command diff takes them: caches, refs, points in time. Two hashes lead to their comparison.",
+        query=("first", "second", "page"),
+        answer=(lock_shapes.DifferencePart, lock_shapes.DifferenceForm),
+        statuses=(400, 404),
         moved=True,
     ),
     Operation(
