@@ -25,6 +25,7 @@ import queries
 import site_files
 import start
 import sync
+import virtual
 from bucket_sync import Size
 from measure import ProcessFailed
 from nodes import INDEX_MANIFEST, NODES_VARIABLE
@@ -157,6 +158,11 @@ def _benchmarks(
         seconds = profile.load_seconds
         return load.block(plan, load.benchmark(plan, catalogue, mirror.folder, seconds), seconds)
 
+    def of_virtual() -> Lines:
+        mirror = sync.generate(plan)
+        catalogue = queries.synced_catalogue(mirror, plan.environment)
+        return virtual.block(plan, virtual.benchmark(plan, catalogue, mirror, options.recipes))
+
     return {
         "start": lambda: start.block(plan, start.benchmark(plan)),
         "sync": lambda: sync.block(plan, sync.benchmark(plan)),
@@ -167,6 +173,7 @@ def _benchmarks(
         "pages": of_pages,
         "load": of_load,
         "site": lambda: site_files.block(plan, site_files.benchmark(plan)),
+        "virtual": of_virtual,
     }
 
 
@@ -195,7 +202,7 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    names = ["start", "sync", "growth", "bucket", "packages", "queries", "pages", "load", "site"]
+    names = ["start", "sync", "growth", "bucket", "packages", "queries", "pages", "load", "site", "virtual"]
     parser.add_argument(
         "--profile", choices=list(PROFILES), default="short", help="how large (default short)"
     )
@@ -210,6 +217,11 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument("--bucket-specs", type=int, metavar="N", help="distinct specs of the bucket")
     parser.add_argument("--bucket", type=Path, metavar="DIR", help="read this generated bucket; makes none")
     parser.add_argument("--seed", type=int, default=1, help="seed of the generated data (default 1)")
+    parser.add_argument(
+        "--recipes",
+        default=environment.get(virtual.RECIPES_VARIABLE) or None,
+        help=f"package repository that Spack concretizes with; else {virtual.RECIPES_VARIABLE}",
+    )
     parser.add_argument(
         "--nodes", default=environment.get(NODES_VARIABLE) or None, help="concrete nodes to start from"
     )

@@ -1,0 +1,132 @@
+"""The benchmark of virtual mirrors: what Spack takes to concretize with reuse from a mirror, and from what fits of it."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+from listening import serving
+from measure import Measure, Row, measure
+from nodes import INDEX_MANIFEST
+from peers import NO_SPACK, Spack, cachescope, not_measured, settings
+from sync import MIB, GeneratedMirror, Plan
+
+RECIPES_VARIABLE = "CACHESCOPE_BENCH_RECIPES"
+"""Names the package repository that Spack concretizes with (of ``spack-packages``: ``repos/spack_repo/builtin``)."""
+
+NO_RECIPES = f"{RECIPES_VARIABLE} is not set: concretizing needs recipes"
+ASKED = "zlib-ng"
+HOST = "os=debian12,target=x86_64_v3"
+NOTHING = "no mirror"
+DIRECT = "the mirror itself"
+VIRTUAL = f"what fits of it: `--for {HOST}`"
+
+PACKAGES = """
+packages:
+  gcc:
+    externals:
+    - spec: gcc@12.2.0 languages:='c,c++'
+      prefix: /usr
+      extra_attributes:
+        compilers: {c: /usr/bin/gcc, cxx: /usr/bin/g++}
+"""
+"""A compiler of the system, taken as given: the same for all, and found nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualFigures:
+    """All that the benchmark found."""
+
+    rows: tuple[Row, ...]
+    index_bytes: Mapping[str, int]
+    """Bytes of the index that Spack fetches."""
+
+
+def benchmark(
+    plan: Plan, catalogue: Path, mirror: GeneratedMirror, recipes: str | None
+) -> VirtualFigures | None:
+    """Let Spack concretize beside each mirror in turn. None without Spack or recipes. Raises ``ProcessFailed``."""
+    if plan.spack is None or not recipes:
+        return None
+    mirror.show(mirror.first)
+    with tempfile.TemporaryDirectory() as name:
+        # A definition is written: not into the catalogue that other benchmarks use, too.
+        own = Path(name, "catalogue.sqlite")
+        shutil.copyfile(catalogue, own)
+        environment = {
+            **settings(plan.environment, own),
+            "CACHESCOPE_VIRTUAL_FOLDER": str(Path(name, "virtual")),
+        }
+        measure(cachescope("virtual", "define", "fits", "--from", "bench", "--for", HOST), environment)
+        with serving(cachescope("serve", "--port", "0"), environment) as server:
+            url = f"http://127.0.0.1:{server.port}/mirror/fits"
+            with urlopen(f"{url}/{INDEX_MANIFEST}") as answer:  # noqa: S310 - the server above
+                fits = _stored_bytes(answer.read())
+            urls = {NOTHING: "", DIRECT: mirror.folder.resolve().as_uri(), VIRTUAL: url}
+            measures: dict[str, list[Measure]] = {}
+            # One round more: the first fills the caches that Spack keeps, those of indexes too.
+            for number in range(plan.runs + 1):
+                for place, (title, one) in enumerate(urls.items()):
+                    command = _spec(plan.spack, Path(name, f"spack-{place}"), recipes, one, plan.environment)
+                    taken = measure(*command)
+                    print(f"  {title}: {taken.seconds:.0f} s{'' if number else ', caches empty'}", flush=True)
+                    if number:
+                        measures.setdefault(title, []).append(taken)
+    rows = tuple(Row(title, tuple(runs)) for title, runs in measures.items())
+    return VirtualFigures(rows, {NOTHING: 0, DIRECT: _stored_bytes(mirror.first), VIRTUAL: fits})
+
+
+def _stored_bytes(manifest: bytes) -> int:
+    """Return the size of the index that a manifest names."""
+    size: int = json.loads(manifest)["data"][0]["contentLength"]
+    return size
+
+
+def _spec(
+    spack: Spack, folder: Path, recipes: str, url: str, environment: Mapping[str, str]
+) -> tuple[list[str], dict[str, str]]:
+    """Return command and environment of a Spack that knows this mirror alone."""
+    command, own = spack.start(folder, environment, "spec", ASKED)
+    mirrors = f"mirrors:\n  bench:\n    url: {url}\n    signed: false\n" if url else "mirrors:: {}\n"
+    written = {
+        "repos": f"repos::\n  builtin: {recipes}\n",
+        "concretizer": "concretizer:\n  reuse: true\n",
+        "config": f"config:\n  install_tree:\n    root: {folder}/opt\n",
+        "packages": PACKAGES,
+        "mirrors": mirrors,
+    }
+    for name, text in written.items():
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return command, own
+
+
+def block(plan: Plan, figures: VirtualFigures | None) -> Iterator[str]:
+    """Yield the lines of the table."""
+    if figures is not None:
+        yield (
+            f"`spack spec {ASKED}` with reuse, {plan.records:,} records in the mirror; rounds: {plan.runs}, after one that "
+            "fills Spack's caches. The index is what Spack fetches once for each state of a mirror."
+        )
+        yield ""
+        yield "| Spack is given | median s | fastest to slowest | user+sys s | peak MiB | index MB | of the mirror itself |"
+        yield "|---|--:|--:|--:|--:|--:|--:|"
+        direct = next(row.seconds for row in figures.rows if row.name == DIRECT)
+        for row in figures.rows:
+            fastest, slowest = row.range
+            cells = [
+                row.name,
+                f"{row.seconds:.1f}",
+                f"{fastest:.1f} to {slowest:.1f}",
+                f"{row.cpu_seconds:.1f}",
+            ]
+            cells += [f"{row.peak_bytes / MIB:.0f}", f"{figures.index_bytes[row.name] / 1e6:.2f}"]
+            yield f"| {' | '.join([*cells, f'{row.seconds / direct:.2f}'])} |"
+    yield from not_measured(
+        {
+            "Spack": None if plan.spack else NO_SPACK,
+            "anything": None if figures is not None or not plan.spack else NO_RECIPES,
+        }
+    )
