@@ -26,7 +26,7 @@ from cachescope.jobs.sizes import SizeReader, SizesOptions
 from cachescope.model.errors import CachescopeError
 from cachescope.model.identity import DagHash, PackageName, parse_source_name
 from cachescope.model.mirror import MirrorUrl, parse_mirror_url
-from cachescope.model.results import SizesOutcome, SourceOutcome
+from cachescope.model.sources import SizesOutcome, SourceOutcome
 from cachescope.transport.opening import HttpClient, TransportOptions, open_source
 from cachescope.transport.source import ByteSource
 

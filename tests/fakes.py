@@ -41,8 +41,6 @@ from cachescope.model.mirrors import CompilerUse, MirrorReport, SnapshotChange, 
 from cachescope.model.news import NewMirror, News, NewVersion
 from cachescope.model.record import Presence, Verdict, Verification
 from cachescope.model.results import (
-    Attempt,
-    AttemptOutcome,
     Counts,
     Dependency,
     DependencyDifference,
@@ -56,10 +54,10 @@ from cachescope.model.results import (
     Place,
     RefStacks,
     SearchResult,
-    SourceStatus,
     SpecReport,
     SpecSummary,
 )
+from cachescope.model.sources import Attempt, AttemptOutcome, SourceStatus
 from cachescope.model.spec import Architecture, Compiler, Deptype, EdgeKind, Variant, VariantSet
 
 NOW = datetime(2026, 11, 21, 0, 56, tzinfo=UTC)

@@ -18,7 +18,7 @@ from cachescope.jobs.freshness import Asked, FreshnessCheck
 from cachescope.jobs.progress import NoProgress
 from cachescope.model.identity import parse_source_name
 from cachescope.model.mirror import parse_mirror_url
-from cachescope.model.results import AttemptOutcome
+from cachescope.model.sources import AttemptOutcome
 from cachescope.transport.opening import HttpClient, TransportOptions, open_source
 from tests import mirrors
 from tests.catalogues import SEED_PAGE, START, V2, V3, OpenCatalogue, content, rows

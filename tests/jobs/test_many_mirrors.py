@@ -12,7 +12,7 @@ import pytest
 from cachescope.jobs import side_by_side
 from cachescope.jobs.progress import NoProgress
 from cachescope.model.errors import CachescopeError, NotInCatalogue
-from cachescope.model.results import SourceOutcome
+from cachescope.model.sources import SourceOutcome
 from tests.catalogues import OpenCatalogue, content
 from tests.commands import CommandLine, start
 from tests.mirrors import index, installs, manifest_place, node, write_v3

@@ -13,7 +13,7 @@ from cachescope.jobs.progress import NoProgress
 from cachescope.jobs.published_pages import PageReader
 from cachescope.model.identity import ROOT, DagHash, MirrorName, PackageName, Ref, Stack
 from cachescope.model.mirror import parse_mirror_url
-from cachescope.model.results import SourceOutcome
+from cachescope.model.sources import SourceOutcome
 from cachescope.transport.opening import HttpClient, TransportOptions, open_source
 from cachescope.transport.writer import write_atomically
 from tests.catalogues import SEED_PAGE, OpenCatalogue, content, table_sizes

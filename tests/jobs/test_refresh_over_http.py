@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cachescope.model.results import SourceOutcome
+from cachescope.model.sources import SourceOutcome
 from tests import mirrors
 from tests.catalogues import V2, V3, OpenCatalogue
 from tests.servers import Answer, MirrorServer, Seen

@@ -9,7 +9,8 @@ import pytest
 from cachescope.model.errors import MalformedRecord, QuerySyntaxError, UserInputError
 from cachescope.model.identity import PackageName, Ref, SourceName, Stack
 from cachescope.model.mirror import Layout, MirrorUrl
-from cachescope.model.results import Attempt, AttemptOutcome, Counts, SourceOutcome, SyncReport
+from cachescope.model.results import Counts
+from cachescope.model.sources import Attempt, AttemptOutcome, SourceOutcome, SyncReport
 from cachescope.present import sync_json, to_json
 from tests.fakes import DEMO, E4S, FAILED_REASON, GMAKE, NOW, PAGED, SPLICED, ZLIB, filled_catalogue, source
 

@@ -11,15 +11,8 @@ from rich.console import Console
 from cachescope.model.errors import MalformedRecord, QuerySyntaxError, UserInputError
 from cachescope.model.identity import PackageName, SourceName
 from cachescope.model.mirror import Layout
-from cachescope.model.results import (
-    Attempt,
-    AttemptOutcome,
-    Counts,
-    NoMatch,
-    PackageList,
-    SearchResult,
-    SourceOutcome,
-)
+from cachescope.model.results import Counts, NoMatch, PackageList, SearchResult
+from cachescope.model.sources import Attempt, AttemptOutcome, SourceOutcome
 from cachescope.present import package_text, spec_text, sync_text, to_text
 from tests.fakes import (
     DEMO,

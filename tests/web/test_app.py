@@ -10,7 +10,7 @@ from litestar.testing import TestClient
 
 from cachescope.model.errors import CatalogueUnusable
 from cachescope.model.identity import DagHash
-from cachescope.model.results import SourceStatus
+from cachescope.model.sources import SourceStatus
 from cachescope.present import urls
 from cachescope.web.app import create_app
 from cachescope.web.routes import OTHER, ROUTES, SUBJECT

@@ -17,7 +17,8 @@ from cachescope.catalogue.times import from_stored, to_stored
 from cachescope.model.identity import MirrorName, Ref, Stack, ViewName
 from cachescope.model.mirror import Layout, MirrorUrl
 from cachescope.model.record import Validator
-from cachescope.model.results import AttemptOutcome, Counts
+from cachescope.model.results import Counts
+from cachescope.model.sources import AttemptOutcome
 from cachescope.model.standing import KnownDocument, KnownSource, StandingMirror
 
 __all__ = ["FreshnessFile", "UnchangedSource"]

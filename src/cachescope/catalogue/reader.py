@@ -24,9 +24,9 @@ from cachescope.model.results import (
     PackageReport,
     RefStacks,
     SearchResult,
-    SourceStatus,
     SpecReport,
 )
+from cachescope.model.sources import SourceStatus
 
 __all__ = ["Reader"]
 

@@ -15,7 +15,8 @@ from cachescope.model.errors import NotInCatalogue, UserInputError
 from cachescope.model.identity import ROOT, MirrorName, PackageName, Ref, SourceName, Stack, ViewName
 from cachescope.model.mirror import Layout, Mirror, MirrorUrl
 from cachescope.model.record import Validator
-from cachescope.model.results import Attempt, AttemptOutcome, Counts, SourceStatus
+from cachescope.model.results import Counts
+from cachescope.model.sources import Attempt, AttemptOutcome, SourceStatus
 from cachescope.model.standing import KnownDocument, KnownSource, StandingMirror
 
 __all__ = [

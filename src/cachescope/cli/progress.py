@@ -14,7 +14,7 @@ from cachescope.jobs.progress import NoProgress, SizesProgress, SyncProgress
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from cachescope.model.results import SourceOutcome
+    from cachescope.model.sources import SourceOutcome
 
 __all__ = ["Bars", "sync_progress"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cachescope.model.errors import CachescopeError, NotInCatalogue, UserInputError
 from cachescope.model.identity import MirrorName, SourceName, parse_source_name
 from cachescope.model.mirror import MirrorUrl
-from cachescope.model.results import Attempt, AttemptOutcome, SourceOutcome
+from cachescope.model.sources import Attempt, AttemptOutcome, SourceOutcome
 
 if TYPE_CHECKING:
     from cachescope.compose import Writing

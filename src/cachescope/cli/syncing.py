@@ -12,7 +12,7 @@ from cachescope.cli.options import as_json as json_option
 from cachescope.cli.sync_targets import Plan, Step, ask_first, done
 from cachescope.model.errors import CachescopeError, UserInputError
 from cachescope.model.identity import SourceName
-from cachescope.model.results import SizesOutcome, SourceOutcome, SyncReport
+from cachescope.model.sources import SizesOutcome, SourceOutcome, SyncReport
 
 if TYPE_CHECKING:
     from cachescope.jobs.freshness import Asked

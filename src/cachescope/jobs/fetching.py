@@ -23,7 +23,8 @@ from cachescope.model.errors import (
 )
 from cachescope.model.identity import MirrorName, SourceName, ViewName
 from cachescope.model.mirror import Layout, MirrorUrl
-from cachescope.model.results import Attempt, AttemptOutcome, Counts, SourceOutcome
+from cachescope.model.results import Counts
+from cachescope.model.sources import Attempt, AttemptOutcome, SourceOutcome
 from cachescope.model.standing import KnownDocument, KnownSource, StandingMirror
 from cachescope.transport.source import ByteSource
 

@@ -12,7 +12,7 @@ from cachescope.jobs.progress import SyncProgress
 from cachescope.model.errors import CachescopeError, NotInCatalogue
 from cachescope.model.identity import SourceName
 from cachescope.model.mirror import MirrorUrl
-from cachescope.model.results import SourceOutcome
+from cachescope.model.sources import SourceOutcome
 from cachescope.model.standing import StandingMirror
 from cachescope.transport.source import ByteSource
 

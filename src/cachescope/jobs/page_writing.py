@@ -15,7 +15,8 @@ from cachescope.model.errors import CachescopeError, MalformedDocument
 from cachescope.model.identity import ROOT, MirrorName, PackageName, Ref, SourceName, Stack
 from cachescope.model.mirror import Layout, MirrorUrl
 from cachescope.model.record import Validator
-from cachescope.model.results import Attempt, AttemptOutcome, Counts, SourceOutcome
+from cachescope.model.results import Counts
+from cachescope.model.sources import Attempt, AttemptOutcome, SourceOutcome
 
 __all__ = ["PageWriter", "ReadPage"]
 

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from cachescope.model.results import SourceOutcome
+from cachescope.model.sources import SourceOutcome
 
 __all__ = ["NoProgress", "PullProgress", "SizesProgress", "SyncProgress"]
 

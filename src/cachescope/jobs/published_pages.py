@@ -19,7 +19,7 @@ from cachescope.jobs.progress import SyncProgress
 from cachescope.model.errors import CachescopeError, MalformedDocument, MirrorUnavailable
 from cachescope.model.identity import ROOT, MirrorName, Ref
 from cachescope.model.mirror import MirrorUrl
-from cachescope.model.results import SourceOutcome
+from cachescope.model.sources import SourceOutcome
 from cachescope.transport.body import digest_of
 from cachescope.transport.source import ByteSource, Missing, Unchanged
 

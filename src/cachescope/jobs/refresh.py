@@ -35,7 +35,8 @@ from cachescope.model.errors import (
 )
 from cachescope.model.identity import MirrorName, SourceName, ViewName
 from cachescope.model.mirror import MirrorUrl
-from cachescope.model.results import Attempt, AttemptOutcome, Counts, SourceOutcome
+from cachescope.model.results import Counts
+from cachescope.model.sources import Attempt, AttemptOutcome, SourceOutcome
 from cachescope.transport.source import ByteSource
 
 __all__ = ["Refresher"]

@@ -15,7 +15,7 @@ from cachescope.jobs.lanes import Crew
 from cachescope.jobs.refresh import Refresher
 from cachescope.model.errors import CachescopeError, NotInCatalogue, UserInputError
 from cachescope.model.identity import SourceName
-from cachescope.model.results import SourceOutcome
+from cachescope.model.sources import SourceOutcome
 
 __all__ = ["SideBySide"]
 

@@ -30,7 +30,7 @@ from cachescope.model.archive import Archive, ArchiveState, Binary
 from cachescope.model.errors import AccessDenied, MirrorUnavailable, NotInCatalogue
 from cachescope.model.identity import DagHash, SourceName
 from cachescope.model.mirror import MirrorUrl
-from cachescope.model.results import SizesOutcome
+from cachescope.model.sources import SizesOutcome
 from cachescope.transport.source import ByteSource
 
 __all__ = ["SizeReader", "SizesOptions"]

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from cachescope.model.identity import MirrorName, PackageName, SourceName
 from cachescope.model.mirror import Layout
-from cachescope.model.results import Counts, PackageSummary, SourceStatus
+from cachescope.model.results import Counts, PackageSummary
+from cachescope.model.sources import SourceStatus
 
 __all__ = ["CompilerUse", "MirrorReport", "SnapshotChange", "Tally"]
 

@@ -10,8 +10,8 @@ from cachescope.model.archive import Binary
 from cachescope.model.errors import UserInputError
 from cachescope.model.identity import DagHash, Digest, MirrorName, SourceName
 from cachescope.model.mirror import Layout, MirrorUrl
-from cachescope.model.results import SourceStatus
 from cachescope.model.sightings import Against
+from cachescope.model.sources import SourceStatus
 
 __all__ = [
     "BlobPlace",

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from cachescope.model.identity import Ref, SourceName
 from cachescope.model.mirrors import SnapshotChange
-from cachescope.model.results import AttemptOutcome, RefStacks, SourceStatus
+from cachescope.model.results import RefStacks
+from cachescope.model.sources import AttemptOutcome, SourceStatus
 from cachescope.present import urls, wording
 from cachescope.present.pages import Frame, PageRequest
 from cachescope.present.sparkline import Sparkline, sparkline

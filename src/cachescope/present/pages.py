@@ -12,14 +12,8 @@ from datetime import datetime
 
 from cachescope.model.errors import AmbiguousHash, CachescopeError, NotInCatalogue, QuerySyntaxError
 from cachescope.model.identity import MirrorName, PackageName
-from cachescope.model.results import (
-    PackageList,
-    PackageSummary,
-    RefStacks,
-    SearchResult,
-    SourceStatus,
-    SpecSummary,
-)
+from cachescope.model.results import PackageList, PackageSummary, RefStacks, SearchResult, SpecSummary
+from cachescope.model.sources import SourceStatus
 from cachescope.present import urls, wording
 from cachescope.present.cursors import write_cursor
 from cachescope.present.urls import Scope

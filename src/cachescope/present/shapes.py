@@ -12,7 +12,7 @@ from cachescope.model.archive import ArchiveState
 from cachescope.model.hosts import Runnable
 from cachescope.model.mirror import Layout
 from cachescope.model.record import Presence, Verdict
-from cachescope.model.results import AttemptOutcome
+from cachescope.model.sources import AttemptOutcome
 
 __all__ = [
     "Archive",

@@ -1,7 +1,7 @@
 """What a sync did, as JSON for programs."""
 
 from cachescope.model.identity import SourceName
-from cachescope.model.results import SizesOutcome, SourceOutcome, SyncReport
+from cachescope.model.sources import SizesOutcome, SourceOutcome, SyncReport
 from cachescope.present.to_json import attempt_object, counts_object, document
 
 __all__ = ["render_sync"]

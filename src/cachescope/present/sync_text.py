@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from cachescope.model.results import AttemptOutcome, SizesOutcome, SourceOutcome
+from cachescope.model.sources import AttemptOutcome, SizesOutcome, SourceOutcome
 from cachescope.present import wording
 
 __all__ = ["sizes_lines", "sync_lines"]

@@ -13,7 +13,6 @@ from cachescope.model.archive import Archive, SizeSum
 from cachescope.model.errors import CachescopeError
 from cachescope.model.mirrors import MirrorReport
 from cachescope.model.results import (
-    Attempt,
     Counts,
     Dependency,
     Dependent,
@@ -23,10 +22,10 @@ from cachescope.model.results import (
     Place,
     RefStacks,
     SearchResult,
-    SourceStatus,
     SpecReport,
     SpecSummary,
 )
+from cachescope.model.sources import Attempt, SourceStatus
 from cachescope.model.spec import EdgeKind, deptype_names
 from cachescope.present.wording import rfc3339, verdict_reason
 

@@ -12,15 +12,8 @@ from typing import TYPE_CHECKING
 
 from cachescope.model.errors import CachescopeError, QuerySyntaxError
 from cachescope.model.mirrors import MirrorReport
-from cachescope.model.results import (
-    AttemptOutcome,
-    Counts,
-    NoMatch,
-    RefStacks,
-    SearchResult,
-    SourceStatus,
-    SpecSummary,
-)
+from cachescope.model.results import Counts, NoMatch, RefStacks, SearchResult, SpecSummary
+from cachescope.model.sources import AttemptOutcome, SourceStatus
 from cachescope.present import wording
 from cachescope.present.terminal import cell, new_table, room, say, write_aligned
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from cachescope.model.results import SourceStatus
+from cachescope.model.sources import SourceStatus
 from cachescope.model.virtual import FailedSource, VirtualReport, VirtualSource
 from cachescope.present import urls
 from cachescope.present.pages import Frame

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from cachescope.model.archive import SizeSum
-from cachescope.model.results import DependencyDifference, Relaxation, SourceStatus, SpecReport, SpecSummary
+from cachescope.model.results import DependencyDifference, Relaxation, SpecReport, SpecSummary
+from cachescope.model.sources import SourceStatus
 
 __all__ = [
     "ABSENT",

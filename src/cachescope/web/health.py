@@ -12,8 +12,8 @@ from litestar import HttpMethod, Request, Response
 from litestar.handlers import HTTPRouteHandler
 
 from cachescope.model.errors import CachescopeError
-from cachescope.model.results import AttemptOutcome, SourceStatus
 from cachescope.model.services import CatalogueReader
+from cachescope.model.sources import AttemptOutcome, SourceStatus
 from cachescope.present import wording
 from cachescope.web import metrics
 from cachescope.web.negotiation import Surface, wanted_surface

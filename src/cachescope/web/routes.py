@@ -26,10 +26,10 @@ from cachescope.model.results import (
     PackageReport,
     RefStacks,
     SearchResult,
-    SourceStatus,
     SpecReport,
 )
 from cachescope.model.services import CatalogueReader
+from cachescope.model.sources import SourceStatus
 from cachescope.present import urls
 from cachescope.present.comparison_page import comparison_page
 from cachescope.present.cursors import read_cursor

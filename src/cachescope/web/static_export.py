@@ -11,9 +11,10 @@ from itertools import count, groupby
 from typing import Any, TypeVar
 
 from cachescope.model.identity import DagHash, Ref, parse_mirror_name
-from cachescope.model.results import PackageSummary, RefStacks, SourceStatus
+from cachescope.model.results import PackageSummary, RefStacks
 from cachescope.model.services import CatalogueReader
 from cachescope.model.site import SiteIndex
+from cachescope.model.sources import SourceStatus
 from cachescope.present import static_search, urls
 from cachescope.present.figures_page import FiguresPage
 from cachescope.present.home_page import HomePage
