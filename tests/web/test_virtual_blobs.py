@@ -98,6 +98,25 @@ def test_a_blob_and_parts_of_it_come_as_they_are_stored(site: Client) -> None:
     assert site(f"/mirror/lab{_path()}", Range="bytes=4000000-").status == 416
 
 
+def test_of_a_blob_whose_length_nobody_says_the_whole_is_given(
+    opened: OpenCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binaries, "archive_of", lambda _: LARGE)
+    folder, one = binaries.write_old_binaries(tmp_path / "old")
+    name = f"linux-debian12-x86_64-gcc-12.2.0-old-0.9-{one['hash']}"
+    place = f"/build_cache/linux-debian12-x86_64/gcc-12.2.0/old-0.9/{name}.spack"
+    with MirrorServer({place: Answer(LARGE, chunked=True)}, folder=folder) as server:
+        opened.sync("old", server.url)
+        define(opened, "legacy", "old")
+        chosen = compose.settings({"db": str(opened.file), "virtual_folder": str(tmp_path / "virtual")})
+        with (
+            compose.virtual_mirrors(opened.catalogue, chosen, stream=True) as virtual,
+            served(opened.reader, virtual=virtual) as site,
+        ):
+            got = Client(site)(f"/mirror/legacy{place}", Range="bytes=100-199")
+    assert (got.status, got.body) == (200, LARGE)
+
+
 def test_200_clients_at_once_are_served_by_one_fetch(storing: Client, source: MirrorServer) -> None:
     archive = binaries.archive_of(LIB)
     source.routes[_path(archive)] = Answer(archive, delay=0.5)

@@ -273,6 +273,8 @@ def test_a_part_of_a_blob_is_given(lab: Client) -> None:
     assert (rest.status, rest.body) == (206, whole[10:])
     assert lab(place, Range=f"bytes={len(whole)}-").status == 416
     assert lab(place, Range="bytes=5-3").body == whole, "what means nothing is no range"
+    held = lab(place, Range="bytes=10-19", If_None_Match=part.headers["etag"])
+    assert (held.status, held.body) == (304, b"")
 
 
 def test_wrong_bytes_of_a_small_blob_are_refused_before_any_goes_out(lab: Client, source: Path) -> None:

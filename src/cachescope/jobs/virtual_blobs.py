@@ -57,6 +57,11 @@ class VirtualBlobs:
             return SentOn(address)
         start, stop = part or (0, None)
         blob = self._blobs.open(places, start=start, stop=stop)
+        if blob is not None and part is not None and blob.total is None:
+            # A part of what has no known length cannot be told as one: the whole is an answer, too.
+            blob.close()
+            part, start = None, 0
+            blob = self._blobs.open(places)
         if blob is None:
             raise NotInCatalogue(
                 "no source has this blob any more",

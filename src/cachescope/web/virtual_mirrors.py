@@ -145,6 +145,9 @@ class VirtualMirrorPages:
         blob = answer.blob
         headers = _headers(f'"{answer.digest}"', blob.size, lasting=True)
         headers["Accept-Ranges"] = "bytes"
+        if _has(request, headers):  # before the range is looked at (RFC 9110, 13.2.2)
+            blob.close()
+            return _whole(request, b"", headers, "application/octet-stream")
         status = HTTPStatus.OK
         if answer.partial and blob.total is not None and blob.size is not None:
             if not blob.size:
@@ -155,7 +158,7 @@ class VirtualMirrorPages:
             last = answer.start + blob.size - 1
             headers["Content-Range"] = f"bytes {answer.start}-{last}/{blob.total}"
         media_type = "application/octet-stream"
-        if request.method == HttpMethod.HEAD or _has(request, headers):
+        if request.method == HttpMethod.HEAD:
             blob.close()
             if status == HTTPStatus.PARTIAL_CONTENT:
                 return Response(b"", status_code=status, headers=headers, media_type=media_type)
