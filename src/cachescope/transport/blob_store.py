@@ -147,8 +147,9 @@ class BlobStore:
                     missing = MirrorUnavailable("the blob is missing there", where=origin.where)
                     origin.failed(missing)
                     continue
-                added = kept.size if kept.is_new else 0
-                self._remember(expected.digest, target)
+                if kept.is_new:  # what another process put there is looked at before it is served
+                    added = kept.size
+                    self._remember(expected.digest, target)
             except (MirrorUnavailable, MalformedDocument) as problem:
                 origin.failed(problem)
                 error = problem
