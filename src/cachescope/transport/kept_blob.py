@@ -62,7 +62,7 @@ def keep_blob(
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with _part_of(target) as (part, descriptor):
-        if (size := _size_of(target)) is not None and expected.size in {None, size}:
+        if (size := _size_of(target)) is not None and _is_same(target, size, expected):
             part.unlink(missing_ok=True)
             told(size)
             return Kept(size, 0, is_new=False)
@@ -121,6 +121,19 @@ def _size_of(path: Path) -> int | None:
     with suppress(FileNotFoundError):
         return path.stat().st_size
     return None
+
+
+def _is_same(target: Path, size: int, expected: Expected) -> bool:
+    """Say whether these bytes stand there: a file that is named by its digest is only put there when it is checked."""
+    if expected.size not in {None, size}:
+        return False
+    if target.name == expected.digest.hexadecimal:
+        return True
+    with target.open("rb") as file:
+        found = hashlib.file_digest(
+            file, lambda: hashlib.new(expected.digest.algorithm, usedforsecurity=False)
+        )
+    return found.hexdigest() == expected.digest.hexadecimal
 
 
 class _Filling:
