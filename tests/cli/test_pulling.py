@@ -325,6 +325,19 @@ class TestLayout2:
         assert hashlib.sha256(document).hexdigest().encode() == pulled["build_cache/index.json.hash"]
         assert {one["spec"]["name"] for one in read_installs(document).values()} >= {"tool", "data"}
 
+    def test_archive_of_layout_2_that_has_other_bytes_is_copied_anew(
+        self, tmp_path: Path, key: Path, old: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CACHESCOPE_DB", str(tmp_path / "old.sqlite"))
+        command = CommandLine()
+        command.well("sync", old, "--as", "old")
+        pull = ("pull", "tool", "--from", "old", "--to", tmp_path / "to", "--trust", key)
+        command.well(*pull)
+        (archive,) = (tmp_path / "to").rglob(f"*{TOOL['hash']}.spack")
+        archive.write_bytes(bytes(len(_archive(TOOL))))
+        command.well(*pull)
+        assert archive.read_bytes() == _archive(TOOL), "its name does not say which bytes it has"
+
 
 class TestWhatIsRefused:
     def test_gap_in_the_closure_is_named(
@@ -490,6 +503,7 @@ class TestFaults:
         ended = _pull(command, tmp_path, "*", key, "--json")
         assert ended.code == UNAVAILABLE
         assert len(ended.json["failures"]) == len(ALL)
+        assert "signed: true" in (tmp_path / "to/mirrors.yaml").read_text(), "no guide lowers what is asked"
 
     def test_killed_pull_leaves_nothing_half_and_is_gone_on_with(
         self, command: CommandLine, tmp_path: Path, key: Path, server: MirrorServer

@@ -111,7 +111,8 @@ class Puller:
         documents = self._documents(selection.binaries, failures)
         self._count(documents)
         options = self._options
-        signed = bool(documents) and all(one.is_signed for one in documents)
+        # Where no document came at all, nothing is known: a guide must not say that signatures need no look.
+        signed = all(one.is_signed for one in documents)
         copied: list[_Copied] = []
         keys = indexed = tar_bytes = 0
         warnings = _expired(documents)
