@@ -8,7 +8,7 @@ written into the catalogue, so that any process of the server knows them.
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,26 +49,45 @@ class BlobNotes:
         """``open_catalogue`` opens it for writing, waiting but shortly for others."""
         self._open = open_catalogue
         self._lock = Lock()
+        self._writing = Lock()
         self._writer: Catalogue | None = None
         self._pending: dict[tuple[int, int], Sequence[NamedBlob]] = {}
+        self._attempts = 0
 
     def note(self, source_id: int, spec_id: int, blobs: Sequence[NamedBlob]) -> bool:
-        """Keep what a manifest names; returns whether it is in the catalogue now."""
+        """Keep what a manifest names; returns whether it is in the catalogue now.
+
+        Of threads that wait for one another one writes for all: the catalogue is waited for once, not once for each.
+        """
+        key = source_id, spec_id
         with self._lock:
-            self._pending[source_id, spec_id] = blobs
-            try:
-                if self._writer is None:
-                    self._writer = self._open()
-                with self._writer.writing() as connection:
-                    for (source, spec), named in self._pending.items():
-                        note_named_blobs(connection, source_id=source, spec_id=spec, blobs=named)
-            except CatalogueUnusable as error:
-                _LOG.warning(
-                    "what manifests name is not written yet, and known to this process alone: %s", error
-                )
+            self._pending[key] = blobs
+            before = self._attempts
+        with self._writing:
+            with self._lock:
+                if self._attempts > before:
+                    return key not in self._pending
+                self._attempts += 1
+                waiting = dict(self._pending)
+            if not self._written(waiting):
                 return False
-            self._pending.clear()
+            with self._lock:
+                for one, named in waiting.items():
+                    if self._pending.get(one) is named:
+                        del self._pending[one]
             return True
+
+    def _written(self, waiting: Mapping[tuple[int, int], Sequence[NamedBlob]]) -> bool:
+        try:
+            if self._writer is None:
+                self._writer = self._open()
+            with self._writer.writing() as connection:
+                for (source, spec), named in waiting.items():
+                    note_named_blobs(connection, source_id=source, spec_id=spec, blobs=named)
+        except CatalogueUnusable as error:
+            _LOG.warning("what manifests name is not written yet, and known to this process alone: %s", error)
+            return False
+        return True
 
     def pending(self, digest: Digest) -> Sequence[tuple[int, int, NamedBlob]]:
         """Return what is known of a blob and not written yet: source, spec, and what was named."""
@@ -82,7 +101,7 @@ class BlobNotes:
 
     def close(self) -> None:
         """Let go of the catalogue."""
-        with self._lock:
+        with self._writing:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
