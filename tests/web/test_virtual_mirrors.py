@@ -407,6 +407,22 @@ def test_a_source_of_layout_v2_is_served_as_such(opened: OpenCatalogue, tmp_path
         assert client(f"/mirror/legacy/build_cache/_pgp/{NOBODYS_FINGERPRINT}.pub").body == NOBODYS_KEY
 
 
+def test_a_binary_of_layout_v2_that_is_not_signed_is_no_failure(
+    opened: OpenCatalogue, tmp_path: Path
+) -> None:
+    folder, one = write_old_binaries(tmp_path / "old")
+    opened.sync("old", folder)
+    define(opened, "legacy", "old")
+    place = f"build_cache/linux-debian12-x86_64-gcc-12.2.0-old-0.9-{one['hash']}.spec.json"
+    (folder / f"{place}.sig").rename(folder / place)
+    with serving(opened, tmp_path) as client:
+        for _ in range(2):
+            assert client(f"/mirror/legacy/{place}.sig").status == 404
+            assert client(f"/mirror/legacy/{place}").status == 200
+            assert client(f"/mirror/legacy/{place}.sig").status == 404
+        assert "failed" not in client("/mirror/legacy/", Accept="text/plain").body.decode()
+
+
 def test_below_a_base_path_the_page_names_that(opened: OpenCatalogue, source: Path, tmp_path: Path) -> None:
     opened.sync("site", source)
     define(opened, "lab", "site")

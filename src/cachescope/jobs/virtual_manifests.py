@@ -20,7 +20,7 @@ from cachescope.catalogue.engine import Catalogue
 from cachescope.formats.manifest_json import archive_blob, decode_manifest
 from cachescope.formats.spec_json import decode_spec_document
 from cachescope.model.archive import Binary
-from cachescope.model.errors import CachescopeError, CatalogueUnusable, UserInputError
+from cachescope.model.errors import CachescopeError, CatalogueUnusable, MalformedDocument, UserInputError
 from cachescope.model.identity import Digest, SourceName
 from cachescope.model.mirror import Layout, MirrorUrl
 from cachescope.model.virtual import FailedSource, VirtualSource
@@ -116,6 +116,11 @@ class Wanted:
     binary: Binary
     path: str
 
+    @property
+    def is_optional(self) -> bool:
+        """Whether a source without it lacks nothing: in layout v2 what is not signed has another document."""
+        return self.source.layout is Layout.V2 and self.path.endswith(".sig")
+
 
 class SourceManifests:
     """Reads documents of binaries at their sources, and keeps them in a folder. Safe over threads and processes."""
@@ -154,7 +159,8 @@ class SourceManifests:
                     return kept
                 raise
             if content is None:
-                self._failed(wanted.source, _gone(wanted))
+                if not wanted.is_optional:
+                    self._failed(wanted.source, _gone(wanted))
                 return None
             self._failures.pop(wanted.source.name, None)
             if self._notes.note(wanted.source.id, wanted.spec_id, _named_blobs(wanted, content)):
@@ -178,7 +184,7 @@ class SourceManifests:
         with outcome.body as body:
             content = bytes(body.data[: _LARGEST + 1])
         if len(content) > _LARGEST:
-            raise UserInputError("the document is too large to be one of a binary", where=wanted.path)
+            raise MalformedDocument("the document is too large to be one of a binary", where=wanted.path)
         _named_blobs(wanted, content)  # before anything of it is kept
         return content
 
