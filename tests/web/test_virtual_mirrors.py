@@ -243,6 +243,18 @@ def test_what_manifests_named_holds_over_a_restart(
         assert client(f"/mirror/lab/{mirrors.blob_place(archive_of(APP))}").body == archive_of(APP)
 
 
+def test_a_kept_manifest_names_its_blobs_to_a_catalogue_that_forgot_them(
+    lab: Client, opened: OpenCatalogue
+) -> None:
+    place = f"/mirror/lab/{mirrors.blob_place(archive_of(APP))}"
+    lab.manifest_of(APP)
+    with opened.catalogue.writing() as connection:
+        connection.exec_driver_sql("DELETE FROM named_blob")
+    assert lab(place).status == 404
+    assert lab.manifest_of(APP).status == 200
+    assert lab(place).body == archive_of(APP)
+
+
 def test_blobs_whose_digests_a_sync_of_sizes_read_are_served_without_a_manifest(
     lab: Client, opened: OpenCatalogue
 ) -> None:

@@ -34,7 +34,7 @@ from cachescope.model.identity import (
 from cachescope.model.mirror import Layout, MirrorUrl
 from cachescope.model.virtual import BlobPlace
 
-__all__ = ["NamedBlob", "blob_places", "note_named_blobs"]
+__all__ = ["NamedBlob", "are_blobs_noted", "blob_places", "note_named_blobs"]
 
 
 class NamedBlob(NamedTuple):
@@ -110,6 +110,14 @@ def note_named_blobs(
     connection.execute(delete(t.named_blob).where(*of_binary))
     if rows:
         connection.execute(insert(t.named_blob), rows)
+
+
+def are_blobs_noted(connection: Connection, *, source_id: int, spec_id: int) -> bool:
+    """Say whether blobs of the manifest of a binary are kept. 1 statement."""
+    statement = select(t.named_blob.c.spec_id).where(
+        t.named_blob.c.spec_id == spec_id, t.named_blob.c.source_id == source_id
+    )
+    return connection.execute(statement.limit(1)).first() is not None
 
 
 def _from_archives(wanted: Digest, sources: Sequence[int]) -> Select[Any]:

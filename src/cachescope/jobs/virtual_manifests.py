@@ -115,6 +115,8 @@ class Wanted:
     spec_id: int
     binary: Binary
     path: str
+    is_noted: bool = False
+    """Whether the catalogue has what it names; a kept document may be of another catalogue, or of an earlier one."""
 
     @property
     def is_optional(self) -> bool:
@@ -150,12 +152,14 @@ class SourceManifests:
         with self._locks[hash(file) % _STRIPES]:
             kept, age = _kept(file)
             if kept is not None and age < _FRESH:
+                self._note_kept(wanted, kept)
                 return kept
             try:
                 content = self._fetched(wanted)
             except CachescopeError as error:
                 self._failed(wanted.source, error)
                 if kept is not None:
+                    self._note_kept(wanted, kept)
                     return kept
                 raise
             if content is None:
@@ -175,6 +179,10 @@ class SourceManifests:
     def failed(self, source: VirtualSource, error: CachescopeError) -> None:
         """Note that a source did not give something else that it should have."""
         self._failed(source, error)
+
+    def _note_kept(self, wanted: Wanted, content: bytes) -> None:
+        if not wanted.is_noted:
+            self._notes.note(wanted.source.id, wanted.spec_id, _named_blobs(wanted, content))
 
     def _fetched(self, wanted: Wanted) -> bytes | None:
         source = self._open_source(wanted.source.url)

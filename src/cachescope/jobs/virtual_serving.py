@@ -9,6 +9,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import NoReturn, assert_never
 
+from cachescope.catalogue.blob_places import are_blobs_noted
 from cachescope.catalogue.engine import Catalogue
 from cachescope.catalogue.registry import find_mirror, source_statuses
 from cachescope.catalogue.virtual_definitions import defined_mirror, defined_mirrors
@@ -31,7 +32,6 @@ from cachescope.model.virtual import (
     FailedSource,
     VirtualMirror,
     VirtualReport,
-    VirtualSource,
     parse_virtual_name,
 )
 from cachescope.model.virtual_answers import Document, MirrorAnswer, StoredDocument
@@ -159,20 +159,19 @@ class VirtualServing:
                 assert_never(asked)
 
     def _spec(self, current: Current, asked: SpecAsked, part: Part | None) -> MirrorAnswer:
-        spec_id, binary, source = self._given(current, asked)
-        wanted = Wanted(source, spec_id, binary, asked.path)
+        wanted = self._given(current, asked)
         if asked.is_archive:
             return self._archive(current, wanted, part)
         content = self._manifests.read(wanted)
         if content is None:
             raise NotInCatalogue(
-                f"{source.name} lists /{asked.hash}, and has no such document",
+                f"{wanted.source.name} lists /{asked.hash}, and has no such document",
                 where=current.mirror.name,
-                hint=f"cachescope sync {source.name}",
+                hint=f"cachescope sync {wanted.source.name}",
             )
         return Document(content=content, media_type=_JSON)
 
-    def _given(self, current: Current, asked: SpecAsked) -> tuple[int, Binary, VirtualSource]:
+    def _given(self, current: Current, asked: SpecAsked) -> Wanted:
         """Return what is asked for and the source that gives it; only by the path that the catalogue makes of it."""
         key = current.written.source_of(asked.hash)
         if key is None:
@@ -180,9 +179,10 @@ class VirtualServing:
         source = next(one for one in current.sources if one.id == key)
         with self._catalogue.reading() as connection:
             known = binary_by_hash(connection, asked.hash)
+            noted = known is not None and are_blobs_noted(connection, source_id=key, spec_id=known[0])
         if known is None or source.layout is not asked.layout or asked.path not in _paths(asked, known[1]):
             _nothing(current.mirror)
-        return *known, source
+        return Wanted(source, *known, asked.path, is_noted=noted)
 
     def _refuse(self, current: Current, asked: SpecAsked) -> NoReturn:
         lacks = current.written.lacks(asked.hash)
