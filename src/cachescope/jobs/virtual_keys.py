@@ -86,6 +86,7 @@ class SourceKeys:
         self._open_source = open_source
         self._failed = failed
         self._lock = Lock()
+        self._asking: dict[tuple[str, Layout], Lock] = {}
         self._known: dict[tuple[str, Layout], tuple[float, Mapping[str, bytes]]] = {}
 
     def of(self, sources: Sequence[VirtualSource]) -> Keyring:
@@ -99,18 +100,33 @@ class SourceKeys:
     def _keys(self, source: VirtualSource) -> Mapping[str, bytes]:
         place = source.url.text, source.layout
         with self._lock:
+            known = self._known.get(place)
+            asking = self._asking.setdefault(place, Lock())
+        if known is not None and time.monotonic() < known[0]:
+            return known[1]
+        # One asks a source, and holds up nobody who asks for others, or does with what was known.
+        if not asking.acquire(blocking=known is None):
+            return known[1] if known is not None else {}
+        try:
+            return self._asked(source, place)
+        finally:
+            asking.release()
+
+    def _asked(self, source: VirtualSource, place: tuple[str, Layout]) -> Mapping[str, bytes]:
+        with self._lock:
             until, known = self._known.get(place, (0.0, {}))
-            if time.monotonic() < until:
-                return known
-            try:
-                read = _read_v3 if source.layout is Layout.V3 else _read_v2
-                known = read(self._open_source(source.url))
-                until = time.monotonic() + _FRESH
-            except CachescopeError as error:
-                self._failed(source, error)
-                until = time.monotonic() + _AGAIN
-            self._known[place] = until, known
+        if time.monotonic() < until:
             return known
+        try:
+            read = _read_v3 if source.layout is Layout.V3 else _read_v2
+            known = read(self._open_source(source.url))
+            until = time.monotonic() + _FRESH
+        except CachescopeError as error:
+            self._failed(source, error)
+            until = time.monotonic() + _AGAIN
+        with self._lock:
+            self._known[place] = until, known
+        return known
 
 
 def _read_v3(source: ByteSource) -> Mapping[str, bytes]:
