@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -327,6 +328,21 @@ def test_a_kept_manifest_stands_in_for_a_source_that_is_down(
         assert refused.status == 502
         page = client("/mirror/lab/", Accept="text/plain").body.decode()
     assert "failed: site/root at" in page
+
+
+def test_clients_that_want_the_same_of_a_source_that_is_down_wait_for_one_answer(
+    opened: OpenCatalogue, source: Path, tmp_path: Path
+) -> None:
+    with MirrorServer(folder=source) as web, serving(opened, tmp_path) as client:
+        opened.sync("site", web.url)
+        define(opened, "lab", "site")
+        client.index()
+        web.routes["/" + mirrors.spec_manifest_place(APP)] = Answer(b"", 503, delay=1)
+        web.requests.clear()
+        with ThreadPoolExecutor(20) as clients:
+            got = list(clients.map(lambda _: client.manifest_of(APP).status, range(20)))
+        assert set(got) == {502}
+        assert len(web.requests) <= 3, "not one for each"
 
 
 def test_a_manifest_that_breaks_its_format_is_not_served(lab: Client, source: Path) -> None:

@@ -20,7 +20,13 @@ from cachescope.catalogue.engine import Catalogue
 from cachescope.formats.manifest_json import archive_blob, decode_manifest
 from cachescope.formats.spec_json import decode_spec_document
 from cachescope.model.archive import Binary
-from cachescope.model.errors import CachescopeError, CatalogueUnusable, MalformedDocument, UserInputError
+from cachescope.model.errors import (
+    CachescopeError,
+    CatalogueUnusable,
+    MalformedDocument,
+    MirrorUnavailable,
+    UserInputError,
+)
 from cachescope.model.identity import Digest, SourceName
 from cachescope.model.mirror import Layout, MirrorUrl
 from cachescope.model.virtual import FailedSource, VirtualSource
@@ -37,6 +43,10 @@ _LARGEST = 4 * 1024 * 1024
 """Bytes; manifests have about two thousand, spec documents some hundred thousand."""
 
 _STRIPES = 64
+_AGAIN = 20.0
+"""Seconds until a source that gave no answer is asked again for what is kept."""
+
+_MOST_REFUSED = 1000
 
 
 class BlobNotes:
@@ -141,6 +151,9 @@ class SourceManifests:
         self._now = now
         self._locks = [Lock() for _ in range(_STRIPES)]
         self._failures: dict[SourceName, FailedSource] = {}
+        self._asked_again: dict[str, float] = {}
+        self._refused: dict[Path, tuple[float, CachescopeError]] = {}
+        """Of documents that did not come and are not kept: when, and why. Those who waited meanwhile are told the same."""
 
     def read(self, wanted: Wanted) -> bytes | None:
         """Return a document; None where the source has none. A kept one stands in for a source that is not available.
@@ -148,19 +161,31 @@ class SourceManifests:
         Raises ``MirrorUnavailable`` and ``MalformedDocument``.
         """
         file = self._file(wanted)
+        address = wanted.source.url.text
+        came = time.monotonic()
         # Of many clients that want the same, one asks.
         with self._locks[hash(file) % _STRIPES]:
             kept, age = _kept(file)
-            if kept is not None and age < _FRESH:
+            if kept is not None and (age < _FRESH or came < self._asked_again.get(address, 0.0)):
                 self._note_kept(wanted, kept)
                 return kept
+            failed = self._refused.get(file)
+            if failed is not None and failed[0] > came:  # while this one waited
+                error = failed[1]
+                raise type(error)(error.message, where=error.where, hint=error.hint)
             try:
                 content = self._fetched(wanted)
             except CachescopeError as error:
                 self._failed(wanted.source, error)
+                now = time.monotonic()
+                if isinstance(error, MirrorUnavailable):
+                    self._asked_again[address] = now + _AGAIN
                 if kept is not None:
                     self._note_kept(wanted, kept)
                     return kept
+                if len(self._refused) >= _MOST_REFUSED:
+                    self._refused.clear()
+                self._refused[file] = now, error
                 raise
             if content is None:
                 if not wanted.is_optional:
