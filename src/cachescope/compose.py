@@ -391,6 +391,7 @@ def web_service(
     Raises ``UserInputError`` for settings, and ``CatalogueUnusable`` now, for what a worker could only log.
     """
     from cachescope.catalogue.patience import Patience
+    from cachescope.catalogue.virtual_definitions import refuse_hiding
     from cachescope.present.base_path import parse_base_path
     from cachescope.web.access_log import parse_access_log_form
     from cachescope.web.metrics import Counts, Metrics
@@ -402,8 +403,9 @@ def web_service(
         hsts_seconds=chosen.hsts_seconds,
     )
     counts = Counts(chosen.workers)
-    with reading(chosen, make=True):
-        pass
+    with reading(chosen, make=True) as (made, _), made.reading() as connection:
+        for name in virtual_of_settings(chosen):
+            refuse_hiding(connection, name)
 
     @contextmanager
     def opened(worker: int) -> "Iterator[ASGIApp]":
