@@ -67,7 +67,7 @@ def serve(
 ) -> None:
     """Serve the site, the API and virtual mirrors until Ctrl-C or SIGTERM; running requests are finished first.
 
-    The catalogue is opened for reading alone. Behind a proxy: docs/user/serve.md.
+    The catalogue is opened for reading; what virtual mirrors named is noted there. Behind a proxy: docs/user/serve.md.
     """
     from cachescope import compose
     from cachescope.web.serving import serve as serve_app
