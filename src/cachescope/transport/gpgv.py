@@ -73,7 +73,12 @@ class TrustedKeys:
     def verify(self, document: bytes, *, where: str) -> Verified:
         """Verify a document. Raises ``UntrustedSignature`` where none of the keys signed all of it."""
         arguments = ["--keyring", str(self._ring), "--status-fd", "2", "--output", "-", "-"]
-        ended = self._run(arguments, document)
+        try:
+            ended = self._run(arguments, document)
+        except subprocess.TimeoutExpired as error:
+            raise UntrustedSignature(
+                f"its signature could not be verified in {_SECONDS} s", where=where, hint="try again later"
+            ) from error
         told = _STATUS.findall(ended.stderr.decode("utf-8", "replace"))
         states = dict(told)
         for word, (message, hint) in _REFUSED.items():
