@@ -254,6 +254,13 @@ class TestWhatIsCopied:
             packed.extractall(tmp_path / "unpacked", filter="data")
         assert _files(tmp_path / "unpacked" / "to") == _files(tmp_path / "a" / "to")
 
+    def test_file_in_the_folder_itself_does_not_hold_the_one_before(
+        self, command: CommandLine, tmp_path: Path, key: Path
+    ) -> None:
+        tar = tmp_path / "to/all.tar"
+        first = [_pull(command, tmp_path, "tool", key, "--tar", tar).code, tar.read_bytes()]
+        assert [_pull(command, tmp_path, "tool", key, "--tar", tar).code, tar.read_bytes()] == first
+
     def test_dry_run_counts_and_copies_nothing(
         self, command: CommandLine, tmp_path: Path, key: Path, server: MirrorServer
     ) -> None:

@@ -96,7 +96,8 @@ def pack(folder: Path, file: Path) -> int:
             tarfile.open(fileobj=written, mode="w", format=tarfile.PAX_FORMAT) as tar,
         ):
             for path in sorted(_files(folder)):
-                _add(tar, folder, path)
+                if folder / path != file:  # of a former pull, if it stands in the folder itself
+                    _add(tar, folder, path)
         with part.open("rb") as whole:
             os.fsync(whole.fileno())
         part.replace(file)
