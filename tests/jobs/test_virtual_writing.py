@@ -1,5 +1,6 @@
 """What is in a virtual mirror, and the index that is written of it."""
 
+import errno
 import json
 import random
 from array import array
@@ -203,6 +204,23 @@ def test_an_index_is_written_once_for_each_state_of_the_catalogue(
     assert second.written.facts.written_at > first.written.facts.written_at
     assert _present(second) == {"app", "lib"}
     assert list(second.older) == [first.written.folder], "a client may still ask for the index before"
+
+
+def test_where_the_disk_is_full_the_state_before_is_served(
+    opened: OpenCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    _sync(opened, tmp_path, "site", [LIB], GLIBC)
+    first = _current(opened, tmp_path, "site")
+    _sync(opened, tmp_path, "site", [LIB, APP], GLIBC, TOOL)
+    with monkeypatch.context() as patch:
+        patch.setattr("cachescope.jobs.virtual_writing.write_facts", full)
+        assert _current(opened, tmp_path, "site").written.folder == first.written.folder
+        with pytest.raises(CatalogueUnusable, match="No space left"):
+            _current(opened, tmp_path, "site", query="lib")
+    assert _present(_current(opened, tmp_path, "site")) == {"app", "lib"}
 
 
 def test_only_the_last_states_are_kept_and_what_a_killed_process_left_is_removed(

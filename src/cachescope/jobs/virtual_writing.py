@@ -5,6 +5,7 @@ The index is written record by record, and its digest is taken on the way: memor
 
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -39,6 +40,7 @@ from cachescope.query.hosts import parse_host
 
 __all__ = ["Current", "VirtualWriter"]
 
+_LOG = logging.getLogger("cachescope.virtual")
 _RECORDS = 1000
 _KEPT = 3
 """States of one mirror that stay: a client that read an older index manifest still asks for its index."""
@@ -78,7 +80,14 @@ class VirtualWriter:
             sources, state = self._state(connection, mirror)
         written = read_written(home / state)
         if written is None:
-            written = self._awaited(mirror, home, sources)
+            try:
+                written = self._awaited(mirror, home, sources)
+            except CatalogueUnusable as error:
+                # A full disk: what was written before is whole, and of the same definition.
+                written = self._before(mirror, home, sources)
+                if written is None:
+                    raise
+                _LOG.warning("%s is served as it was before the last sync: %s", mirror.name, error)
         return Current(mirror, sources, written, [one for one in _states(home) if one != written.folder])
 
     def _awaited(self, mirror: VirtualMirror, home: Path, sources: Sequence[VirtualSource]) -> WrittenMirror:
@@ -86,11 +95,9 @@ class VirtualWriter:
         with self._guard:
             lock = self._locks.setdefault(mirror.name, Lock())
         if not lock.acquire(blocking=False):
-            known = {one.id for one in sources}
-            for folder in _states(home):
-                written = read_written(folder)
-                if written is not None and written.facts.definition == _definition(mirror, known):
-                    return written
+            written = self._before(mirror, home, sources)
+            if written is not None:
+                return written
             lock.acquire()
         try:
             with _writable(home), _locked(home), self._catalogue.reading() as connection:
@@ -101,6 +108,13 @@ class VirtualWriter:
                 return written
         finally:
             lock.release()
+
+    @staticmethod
+    def _before(mirror: VirtualMirror, home: Path, sources: Sequence[VirtualSource]) -> WrittenMirror | None:
+        """Return the newest state that is written of this definition."""
+        definition = _definition(mirror, {one.id for one in sources})
+        states = (read_written(folder) for folder in _states(home))
+        return next((one for one in states if one is not None and one.facts.definition == definition), None)
 
     def _state(self, connection: Connection, mirror: VirtualMirror) -> tuple[Sequence[VirtualSource], str]:
         sources = sources_of_virtual(connection, mirror)
