@@ -395,6 +395,7 @@ def web_service(
     from cachescope.present.base_path import parse_base_path
     from cachescope.web.access_log import parse_access_log_form
     from cachescope.web.metrics import Counts, Metrics
+    from cachescope.web.origin import parse_site_address
     from cachescope.web.service import ServiceOptions, service
 
     options = ServiceOptions(
@@ -402,6 +403,7 @@ def web_service(
         access_log=parse_access_log_form(chosen.access_log),
         hsts_seconds=chosen.hsts_seconds,
     )
+    parse_site_address(chosen.site_address)
     counts = Counts(chosen.workers)
     with reading(chosen, make=True) as (made, _), made.reading() as connection:
         for name in virtual_of_settings(chosen):

@@ -82,7 +82,7 @@ class Settings:
     port: int = _row(8000, "port that 'serve' listens on; 0 for any free one", most=65535)
     site_address: str = _row(
         "",
-        "where visitors find the site, for feeds and the site map: https://HOST/PATH; empty for what they asked",
+        "where visitors find the site, for feeds, the site map and commands: https://HOST/PATH; empty for what they asked",
     )
     cors_origins: str = _row(
         "",

@@ -14,11 +14,13 @@ from litestar.testing import TestClient
 
 from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.reader import Reader
+from cachescope.model.errors import UserInputError
 from cachescope.model.identity import PackageName, Ref
 from cachescope.model.news import NewMirror, NewVersion
 from cachescope.present import sitemap
 from cachescope.present.xml_text import plain_xml
 from cachescope.web.feeds import STATEMENTS
+from cachescope.web.origin import parse_site_address
 from tests import mirrors
 from tests.catalogues import OpenCatalogue
 from tests.fakes import DEMO, FakeCatalogue, filled_catalogue
@@ -283,3 +285,23 @@ def test_parts_of_specs_stay_within_what_is_allowed(specs: int) -> None:
     # Hashes fall evenly: a part has twice its share at the most, far beyond what chance does to so many.
     assert 2 * specs / len(prefixes) <= sitemap.LARGEST_PART
     assert len(prefixes) < 50_000
+
+
+# -- where the site is ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", ["/robots.txt", "/feeds/new.atom", "/sitemap.xml", "/api"])
+@pytest.mark.parametrize("host", ["[", "x:999999", "a[b]:1", "x';id", "x y"])
+def test_host_that_is_none_is_the_fault_of_who_asks(address: str, host: str) -> None:
+    logged: list[Exception] = []
+    with client(filled_catalogue(), logged) as site:
+        assert site.get(address, headers={"Host": host}).status_code == 400
+    assert logged == []
+
+
+@pytest.mark.parametrize(
+    "text", ["cache.example.org", "ftp://a/", "https://", "https://a/b c", "https://a/?b", "//a"]
+)
+def test_address_of_a_site_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UserInputError):
+        parse_site_address(text)

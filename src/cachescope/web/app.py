@@ -36,6 +36,7 @@ from cachescope.web.health import HealthPages
 from cachescope.web.limits import TOO_LARGE, RequestGate, RequestLimits
 from cachescope.web.lock_files import Busy, LockFilePages, UploadLimits
 from cachescope.web.negotiation import Surface, entity_tag, is_current, wanted_surface
+from cachescope.web.origin import Origin
 from cachescope.web.parameters import first_values, read_request, read_scope
 from cachescope.web.routes import ROUTES, Route
 from cachescope.web.virtual_mirrors import VirtualMirrorPages
@@ -90,10 +91,11 @@ def create_app(
     ``readers`` are origins whose pages may read answers. ``base_path`` is where the site stands (``/cachescope``, empty
     for ``/``), ``oldest`` the age in seconds from which ``/healthz`` calls the data stale, ``counted`` gives metrics.
     ``on_stop`` is called once nobody is answered any more. ``site_address`` is where visitors find the site (empty for
-    what they asked), for addresses that must be whole.
+    what they asked), for addresses that must be whole. Raises ``UserInputError`` for one that is none.
     """
     takes_lock_files = lock_answers is not None and limits is not None
     allowed = Readers(readers)
+    origin = Origin(site_address=site_address, base_path=base_path)
     site = _Site(
         reader,
         now=now,
@@ -116,18 +118,17 @@ def create_app(
         for path in (route.path, urls.api(route.path))
     ]
     if lock_answers is not None and limits is not None:
-        handlers += LockFilePages(lock_answers, site, limits, base_path=base_path).handlers()
+        handlers += LockFilePages(lock_answers, site, limits, origin).handlers()
     if virtual is not None:
-        handlers += VirtualMirrorPages(virtual, site, base_path=base_path).handlers()
+        handlers += VirtualMirrorPages(virtual, site, origin).handlers()
     handlers += Feeds(
         reader,
         site,
-        site_address=site_address,
-        base_path=base_path,
+        origin,
         version=version,
         takes_lock_files=takes_lock_files,
     ).handlers()
-    handlers += ApiDescription(site, version=version, base_path=base_path).handlers()
+    handlers += ApiDescription(site, origin, version=version, base_path=base_path).handlers()
     # First, or the framework makes its own for each address, of the first methods that it sees.
     handlers = [*options_handlers(handlers, allowed, _SECURITY), *handlers]
     return Litestar(

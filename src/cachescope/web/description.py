@@ -12,6 +12,7 @@ from cachescope.present.api_page import api_page
 from cachescope.present.surfaces import Page
 from cachescope.present.to_json import document
 from cachescope.web.openapi import openapi_document, routes_of
+from cachescope.web.origin import Origin
 
 __all__ = ["ApiDescription", "Site"]
 
@@ -37,8 +38,9 @@ class Site(Protocol):
 class ApiDescription:
     """The handlers; the document is made once, when it is first asked for: then all routes are known."""
 
-    def __init__(self, site: Site, *, version: str, base_path: str) -> None:
+    def __init__(self, site: Site, origin: Origin, *, version: str, base_path: str) -> None:
         self._site = site
+        self._origin = origin
         self._version = version
         self._base_path = base_path
         self._document: Mapping[str, Any] = {}
@@ -55,7 +57,7 @@ class ApiDescription:
         return self._site.document(request, document(self._described(request)), "application/json")
 
     def _page(self, request: _Request) -> Response[bytes]:
-        origin = f"{request.url.scheme}://{request.url.netloc}{self._base_path}"
+        origin = self._origin.of(request)
         return self._site.page(
             request, api_page(self._described(request), origin=origin, now=self._site.now())
         )

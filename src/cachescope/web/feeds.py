@@ -1,6 +1,6 @@
 """What is read by programs that come again: Atom feeds of what is new, ``robots.txt`` and the site map.
 
-Their addresses are whole, so they need to know where visitors find the site: a setting, else what was asked.
+Their addresses are whole, so they need to know where visitors find the site.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from litestar.handlers import HTTPRouteHandler
 from cachescope.model.identity import parse_package_name
 from cachescope.model.services import CatalogueReader
 from cachescope.present import feeds, sitemap, urls
+from cachescope.web.origin import Origin
 from cachescope.web.parameters import first_values, read_scope
 
 __all__ = ["STATEMENTS", "Feeds", "Site"]
@@ -43,16 +44,14 @@ class Feeds:
         self,
         reader: CatalogueReader,
         site: Site,
+        origin: Origin,
         *,
-        site_address: str,
-        base_path: str,
         version: str,
         takes_lock_files: bool,
     ) -> None:
         self._reader = reader
         self._site = site
-        self._base_path = base_path
-        self._site_address = site_address.rstrip("/")
+        self._origin = origin
         self._version = version
         self._more = (urls.coverage(),) if takes_lock_files else ()
 
@@ -70,26 +69,23 @@ class Feeds:
             HTTPRouteHandler(path, http_method=methods, sync_to_thread=True)(answer) for path, answer in rows
         ]
 
-    def _base(self, request: _Request) -> str:
-        if self._site_address:
-            return self._site_address
-        return f"{request.url.scheme}://{request.url.netloc}{self._base_path}"
-
     def _new(self, request: _Request) -> Response[bytes]:
         scope = read_scope(first_values(request.query_params))
         news = self._reader.news(ref=scope.ref, stack=scope.stack, limit=_ENTRIES)
-        body = feeds.write_feed(news, scope, base=self._base(request), version=self._version)
+        body = feeds.write_feed(news, scope, base=self._origin.of(request), version=self._version)
         return self._site.document(request, body, feeds.MEDIA_TYPE)
 
     def _package(self, request: _Request) -> Response[bytes]:
         name = parse_package_name(_stem(request, ".atom"))
         scope = read_scope(first_values(request.query_params))
         news = self._reader.news(ref=scope.ref, stack=scope.stack, package=name, limit=_ENTRIES)
-        body = feeds.write_feed(news, scope, base=self._base(request), version=self._version, package=name)
+        body = feeds.write_feed(
+            news, scope, base=self._origin.of(request), version=self._version, package=name
+        )
         return self._site.document(request, body, feeds.MEDIA_TYPE)
 
     def _robots(self, request: _Request) -> Response[bytes]:
-        base = self._base(request)
+        base = self._origin.of(request)
         return self._site.document(request, sitemap.write_robots(base=base, path=urlsplit(base).path), _TEXT)
 
     def _sitemap(self, request: _Request) -> Response[bytes]:
@@ -99,7 +95,7 @@ class Feeds:
             *(f"packages-{number}" for number in range(1, -(-packages // sitemap.LARGEST_PART) + 1)),
             *(f"specs-{prefix}" if prefix else "specs" for prefix in self._prefixes()),
         ]
-        body = sitemap.write_sitemap_index(parts, base=self._base(request))
+        body = sitemap.write_sitemap_index(parts, base=self._origin.of(request))
         return self._site.document(request, body, _XML)
 
     def _part(self, request: _Request) -> Response[bytes]:
@@ -126,7 +122,9 @@ class Feeds:
                 addresses = []
         if not addresses:
             raise HTTPException(status_code=HTTPStatus.NOT_FOUND)
-        return self._site.document(request, sitemap.write_sitemap(addresses, base=self._base(request)), _XML)
+        return self._site.document(
+            request, sitemap.write_sitemap(addresses, base=self._origin.of(request)), _XML
+        )
 
     def _prefixes(self) -> list[str]:
         # Refs share specs, so this is more than there are; parts are smaller then.

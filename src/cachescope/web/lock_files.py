@@ -31,6 +31,7 @@ from cachescope.present.lock_text import lookup_json, lookup_text, printed
 from cachescope.present.surfaces import Page
 from cachescope.query.hosts import parse_host
 from cachescope.web.negotiation import Surface, wanted_surface
+from cachescope.web.origin import Origin
 
 __all__ = ["Busy", "LockFilePages", "Site", "UploadLimits"]
 
@@ -120,11 +121,9 @@ class _Given:
 class LockFilePages:
     """The handlers of all addresses that take a lock file."""
 
-    def __init__(
-        self, answers: LockAnswers, site: Site, limits: UploadLimits, *, base_path: str = ""
-    ) -> None:
+    def __init__(self, answers: LockAnswers, site: Site, limits: UploadLimits, origin: Origin) -> None:
         self._answers = answers
-        self._base_path = base_path
+        self._origin = origin
         self._site = site
         self._limits = limits
         self._receiving = anyio.Semaphore(limits.received_at_once)
@@ -182,19 +181,17 @@ class LockFilePages:
         page = coverage_form_page(
             await anyio.to_thread.run_sync(self._answers.against_names),
             largest=self._limits.largest,
-            origin=self._origin(request),
+            origin=self._origin.of(request),
             scope=urls.EVERYWHERE,
             now=self._site.now(),
         )
         return self._site.page(request, page)
 
-    def _origin(self, request: _Request) -> str:
-        """Return where the asker found the site: scheme, host and the path that it stands below."""
-        return f"{request.url.scheme}://{request.url.netloc}{self._base_path}"
-
     def _page(self, request: _Request, given: _Given) -> Response[bytes]:
         found = self._answers.explained(given.asked(), deptypes=_deptypes(given), host=_host(given))
-        page = coverage_page(found, origin=self._origin(request), scope=urls.EVERYWHERE, now=self._site.now())
+        page = coverage_page(
+            found, origin=self._origin.of(request), scope=urls.EVERYWHERE, now=self._site.now()
+        )
         return self._site.page(request, page)
 
     def _coverage(self, request: _Request, given: _Given) -> Response[bytes]:

@@ -32,6 +32,7 @@ from cachescope.present import virtual as present
 from cachescope.present.virtual_page import virtual_page
 from cachescope.web.lock_files import Site
 from cachescope.web.negotiation import Surface, entity_tag, is_current
+from cachescope.web.origin import Origin
 
 __all__ = ["VirtualMirrorPages"]
 
@@ -54,9 +55,9 @@ _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
 class VirtualMirrorPages:
     """The handlers of all addresses of virtual mirrors."""
 
-    def __init__(self, mirrors: VirtualMirrors, site: Site, *, base_path: str = "") -> None:
+    def __init__(self, mirrors: VirtualMirrors, site: Site, origin: Origin) -> None:
         self._mirrors = mirrors
-        self._base_path = base_path
+        self._origin = origin
         self._site = site
         # Not the threads that pages are made in: a source that is slow must not keep these.
         self._threads = ThreadPoolExecutor(_WAITING, thread_name_prefix="mirror")
@@ -114,7 +115,7 @@ class VirtualMirrorPages:
 
     def _page(self, request: _Request, mirror: VirtualMirror) -> Response[bytes]:
         report = self._mirrors.report(mirror)
-        origin = f"{request.url.scheme}://{request.url.netloc}{self._base_path}"
+        origin = self._origin.of(request)
         return self._site.page(request, virtual_page(report, origin=origin, now=self._site.now()))
 
     def _list(self, request: _Request) -> Response[bytes]:
