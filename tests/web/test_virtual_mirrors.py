@@ -392,6 +392,18 @@ def test_any_mirror_is_served_without_a_definition(
             assert client(nowhere).status == 404
 
 
+def test_a_folder_that_cannot_be_used_is_in_the_log_and_told_nobody(
+    opened: OpenCatalogue, source: Path, tmp_path: Path
+) -> None:
+    opened.sync("site", source)
+    (tmp_path / "virtual").write_text("in the way")
+    with serving(opened, tmp_path) as client:
+        for path in ("/mirror/site/root/" + INDEX, "/mirror/site/root/", "/api/v1/mirror/site/root/"):
+            answer = client(path)
+            assert answer.status == 500
+            assert str(tmp_path).encode() not in answer.body
+
+
 def test_the_settings_file_defines_mirrors_too(opened: OpenCatalogue, source: Path, tmp_path: Path) -> None:
     opened.sync("site", source)
     table = "[virtual.ours]\nfrom = ['site']\nfilter = 'lib'\n"

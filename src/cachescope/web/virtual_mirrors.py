@@ -17,7 +17,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from cachescope.model.errors import CachescopeError, NotInCatalogue
+from cachescope.model.errors import CachescopeError, CatalogueUnusable, NotInCatalogue
 from cachescope.model.virtual import VirtualMirror
 from cachescope.model.virtual_answers import (
     Document,
@@ -104,6 +104,8 @@ class VirtualMirrorPages:
         except CachescopeError as error:
             if path.rstrip("/").count("/") == 0:
                 raise  # no document of a mirror, but a page
+            if isinstance(error, CatalogueUnusable):
+                raise  # goes into the log, and what is told names no folder of this machine
             return _refused(request, error)
         return self._page(request, mirror)
 
