@@ -67,20 +67,20 @@ class VirtualMirrorPages:
         below = HTTPRouteHandler("/mirror/{path:path}", http_method=_METHODS, middleware=[_breaking_off])(
             self._answered
         )
-        rows = [
-            (urls.api("/mirror/{path:path}"), self._facts),
-            (urls.api(urls.virtual_list()), self._list),
-        ]
         return [
             below,
-            *(
-                HTTPRouteHandler(path, http_method=_METHODS, sync_to_thread=True)(answer)
-                for path, answer in rows
+            HTTPRouteHandler(urls.api("/mirror/{path:path}"), http_method=_METHODS)(self._told),
+            HTTPRouteHandler(urls.api(urls.virtual_list()), http_method=_METHODS, sync_to_thread=True)(
+                self._list
             ),
         ]
 
     async def _answered(self, request: _Request) -> Response[Any]:
         return await self._in_thread(lambda: self._below(request))
+
+    async def _told(self, request: _Request) -> Response[bytes]:
+        # The facts wait for the index, too, which may have to be written.
+        return await self._in_thread(lambda: self._facts(request))
 
     async def _in_thread(self, work: Callable[[], _Answer]) -> _Answer:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
