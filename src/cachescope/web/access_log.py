@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 from litestar.types import HTTPScope
 
 from cachescope.model.errors import UserInputError
+from cachescope.query.hosts import HOST_KEYS
 from cachescope.web.exchange import Exchange
 
 __all__ = ["AccessLogForm", "access_log", "parse_access_log_form"]
@@ -24,7 +25,7 @@ _LONGEST = 1000
 _MOST_PARAMETERS = 20
 _KNOWN = frozenset(
     {"q", "ref", "stack", "prefix", "page", "limit", "versions", "sort", "first", "second", "cursor", "kind"}
-    | {"os", "target", "glibc", "v", "against", "deptypes"}
+    | {"v", "against", "deptypes", *HOST_KEYS}
 )
 _HIDDEN = "..."
 

@@ -20,7 +20,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds; the last class has no bound."""
 
-_STATUSES = (200, 302, 304, 308, 400, 404, 405, 413, 414, 431, 499, 500, 502, 503)
+_STATUSES = (200, 204, 206, 302, 304, 308, 400, 404, 405, 413, 414, 416, 431, 499, 500, 502, 503)
 """What the server answers with; any other counts as ``other``."""
 
 _OWN = 3  # process id, start, running requests
