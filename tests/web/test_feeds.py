@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.robotparser import RobotFileParser
 from xml.etree import ElementTree as ET
 
 import feedparser
@@ -267,6 +268,10 @@ def test_site_map_leads_to_every_page_that_lists_and_every_present_spec(site: Te
     } <= set(found)
     for address in found:
         assert site.get(address).status_code == 200, address
+    rules = RobotFileParser()
+    rules.parse(robots.splitlines())
+    assert [one for one in found if not rules.can_fetch("*", BASE + one)] == []
+    assert not rules.can_fetch("*", f"{BASE}/mirror/develop/e4s/")
 
 
 def test_site_map_of_nothing_has_its_fixed_pages() -> None:

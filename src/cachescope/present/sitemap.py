@@ -46,8 +46,22 @@ def _written(outer: str, inner: str, addresses: Iterable[str], base: str) -> byt
 def write_robots(*, base: str, path: str) -> bytes:
     """Write ``robots.txt``; ``path`` is where the site begins on its host.
 
-    Pages with parameters are the same facts narrowed and ordered without end: what is worth finding stands in the site map.
+    Pages with parameters are the same facts narrowed and ordered without end: what is worth finding stands in the site map,
+    of which nothing may be shut. Below ``/mirror/`` a question can make an index be written.
     """
-    shut = [urls.API, urls.search(), urls.suggestions(), urls.comparing(), urls.coverage(), "/*?"]
-    lines = ["User-agent: *", *(f"Disallow: {path}{one}" for one in shut), f"Sitemap: {base}{urls.sitemap()}"]
+    shut = [
+        urls.API,
+        urls.search(),
+        urls.suggestions(),
+        urls.comparing(),
+        urls.virtual("").rstrip("/") + "/",
+        "/*?",
+    ]
+    lines = [
+        "User-agent: *",
+        *(f"Disallow: {path}{one}" for one in shut),
+        # A page without its style is judged as who has none sees it.
+        f"Allow: {path}/static/",
+        f"Sitemap: {base}{urls.sitemap()}",
+    ]
     return ("\n".join(lines) + "\n").encode()
