@@ -378,7 +378,7 @@ def serving_options(chosen: Settings) -> "ServingOptions":
         workers=chosen.workers,
         trusted_proxies=parse_trusted_proxies(chosen.trusted_proxies),
         stop_within=chosen.stop_timeout,
-        largest_headers=chosen.max_header_bytes,
+        largest_head=chosen.max_address_bytes + chosen.max_header_bytes,
     )
 
 

@@ -36,8 +36,8 @@ class ServingOptions:
     stop_within: float = 10.0
     """How long running requests are given at the end."""
 
-    largest_headers: int = 16_000
-    """Bytes of a request before its body."""
+    largest_head: int = 24_000
+    """Bytes of a request before its body: up to twice as many are read, so that what is too large gets an answer of ours."""
 
 
 def parse_trusted_proxies(text: str) -> tuple[str, ...]:
@@ -116,7 +116,7 @@ def _run(
         proxy_headers=bool(options.trusted_proxies),
         forwarded_allow_ips=list(options.trusted_proxies),
         timeout_graceful_shutdown=max(1, round(options.stop_within)),
-        h11_max_incomplete_event_size=options.largest_headers * 2,
+        h11_max_incomplete_event_size=options.largest_head * 2,
     )
     server = _Server(config, ready=ready, is_left=is_left)
     with _asked_to_end():
