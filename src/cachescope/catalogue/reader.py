@@ -41,8 +41,8 @@ class Reader:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         # What looks at every record of a mirror is kept until the next snapshot; lives as long as the reader.
-        self._kept: dict[tuple[object, ...], Any] = {}
-        self._kept_at = (0, 0)
+        # With the state that it is of, in one: several threads ask, and one may still see the state before.
+        self._kept: tuple[tuple[int, int], dict[tuple[object, ...], Any]] = ((0, 0), {})
 
     def sources(self) -> Sequence[SourceStatus]:
         """All registered mirrors and their sources."""
@@ -209,14 +209,15 @@ class Reader:
         from cachescope.catalogue.mirror_report import state_of_snapshots
 
         state = state_of_snapshots(connection)
-        if state != self._kept_at:
-            self._kept, self._kept_at = {}, state
-        held: dict[tuple[object, ...], Any] = self._kept
+        kept = self._kept
+        if kept[0] != state:
+            self._kept = kept = (state, {})
+        held = kept[1]
         found: _Answer | None = held.get(key)
         if found is None:
             found = ask()
             while len(held) >= _KEPT:
-                held.pop(next(iter(held)), None)
+                held.pop(list(held)[0], None)  # noqa: RUF015 - in one step: other threads write there, too
             held[key] = found
         return found
 
