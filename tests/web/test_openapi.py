@@ -2,10 +2,13 @@
 
 import copy
 import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator
 from litestar import Litestar
@@ -269,6 +272,18 @@ def test_cursor_belongs_to_its_question(site: TestClient[Litestar]) -> None:
     assert site.get(following).status_code == 200
     assert site.get(following.replace("prefix=cr", "prefix=c")).status_code == 400
     assert site.get(following.replace("/packages", "/search") + "&q=cr-zlib").status_code == 400
+
+
+@pytest.mark.parametrize(
+    "place", [("cr-zlib", "many"), ("cr-zlib", "9" * 30), ("cr\0", "1"), ("cr-zlib", "-1")]
+)
+def test_cursor_that_somebody_made_up_is_refused(site: TestClient[Litestar], place: tuple[str, str]) -> None:
+    following = site.get("/api/v1/packages?limit=2&sort=present").json()["next"]
+    (mine,) = parse_qs(urlsplit(following).query)["cursor"]
+    digest = json.loads(urlsafe_b64decode(mine + "=" * (-len(mine) % 4)))[0]
+    cursor = urlsafe_b64encode(msgspec.json.encode([digest, *place])).decode().rstrip("=")
+    answer = site.get("/api/v1/packages", params={"limit": "2", "sort": "present", "cursor": cursor})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_input")
 
 
 def test_page_of_a_search_goes_on_where_it_ends(site: TestClient[Litestar]) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from cachescope.model.errors import UserInputError
 
-__all__ = ["read_cursor", "write_cursor"]
+__all__ = ["read_cursor", "refused_cursor", "write_cursor"]
 
 _DIGEST_LENGTH = 8
 
@@ -27,11 +27,11 @@ def read_cursor(text: str, question: tuple[str | None, ...], parts: int) -> tupl
     try:
         value = msgspec.json.decode(urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=list[str])
     except (ValueError, msgspec.MsgspecError) as error:
-        raise _refused(text) from error
+        raise refused_cursor(text) from error
     place = tuple(value[1:])
     # Written again it is the same, or it was not written by us.
     if len(place) != parts or write_cursor(question, place) != text:
-        raise _refused(text)
+        raise refused_cursor(text)
     return place
 
 
@@ -39,7 +39,8 @@ def _digest(question: tuple[str | None, ...]) -> str:
     return hashlib.sha256(repr(question).encode()).hexdigest()[:_DIGEST_LENGTH]
 
 
-def _refused(text: str) -> UserInputError:
+def refused_cursor(text: str) -> UserInputError:
+    """Return what is told of a cursor that was not written for the list."""
     return UserInputError(
         f"{text[:20]!r} does not continue this list",
         hint="take the cursor out of 'next', with the same parameters; or begin anew without it",

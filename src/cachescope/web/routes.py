@@ -3,6 +3,7 @@
 HTML, JSON, text and a static export go over the same rows, so a page cannot exist in one of them alone.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -32,7 +33,7 @@ from cachescope.model.services import CatalogueReader
 from cachescope.model.sources import SourceStatus
 from cachescope.present import urls
 from cachescope.present.comparison_page import comparison_page
-from cachescope.present.cursors import read_cursor
+from cachescope.present.cursors import read_cursor, refused_cursor
 from cachescope.present.difference_page import asked_binaries, asked_parts, difference_page
 from cachescope.present.figures_page import figures_page
 from cachescope.present.home_page import featured_ref, home_page
@@ -63,6 +64,10 @@ OTHER = "{other:str}"
 """Stands in a path for a second spec, or a stack."""
 
 _SUGGESTED = 10
+_TEXTS = frozenset({"name", "newest"})
+"""Columns of the list of packages that are ordered by texts; the others are by counts."""
+
+_COUNT = re.compile("[0-9]{1,15}")
 
 Result = TypeVar("Result")
 
@@ -119,9 +124,13 @@ def _position(request: PageRequest) -> PackagePosition | None:
     """Read where a list of packages goes on. Raises ``UserInputError``."""
     if not request.cursor:
         return None
-    if request.sort.removeprefix("-") not in PACKAGE_SORTS:
+    column = request.sort.removeprefix("-")
+    if column not in PACKAGE_SORTS:
         return None
     name, value = read_cursor(request.cursor, packages_question(request), 2)
+    # A cursor can be made by anybody: nothing in it may break a statement.
+    if "\0" in name + value or (column not in _TEXTS and _COUNT.fullmatch(value) is None):
+        raise refused_cursor(request.cursor)
     return PackagePosition(PackageName(name), value)
 
 
