@@ -6,7 +6,6 @@ What is refused is said in one line of plain text: a client asks for many docume
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, TypeVar, assert_never
@@ -30,6 +29,7 @@ from cachescope.model.virtual_answers import (
 from cachescope.present import urls
 from cachescope.present import virtual as present
 from cachescope.present.virtual_page import virtual_page
+from cachescope.web.leavable_threads import LeavableThreads
 from cachescope.web.lock_files import Site
 from cachescope.web.negotiation import Surface, entity_tag, is_current
 from cachescope.web.origin import Origin
@@ -60,7 +60,7 @@ class VirtualMirrorPages:
         self._origin = origin
         self._site = site
         # Not the threads that pages are made in: a source that is slow must not keep these.
-        self._threads = ThreadPoolExecutor(_WAITING, thread_name_prefix="mirror")
+        self._threads = LeavableThreads(_WAITING, name="mirror")
 
     def handlers(self) -> list[HTTPRouteHandler]:
         """Return the rows: address, method, what answers."""
