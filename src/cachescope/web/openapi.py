@@ -27,7 +27,7 @@ _REFUSALS = {
     400: "The request cannot be understood: a parameter, a query, a hash that is the beginning of several, a document.",
     404: "Not in the catalogue, or no such address.",
     413: "The document is larger than the server takes.",
-    503: "Too many ask at the moment; Retry-After says when to come again.",
+    503: "Too many ask at the moment, or the answer took too long; Retry-After says when to come again.",
 }
 _FAILURE = "Something failed inside the server; the message names the entry in its log."
 _HASHES = list[Annotated[str, msgspec.Meta(pattern="^[a-z2-7]{32}$")]]
@@ -198,6 +198,8 @@ def _responses(one: Operation, answer: Mapping[str, Any] | None) -> dict[str, An
     for status in sorted(one.statuses):
         found[str(status)] = {"$ref": f"#/components/responses/Refused{status}"}
     found["500"] = {"$ref": "#/components/responses/Failed"}
+    # Any address may be asked of a server that is full.
+    found.setdefault("503", {"$ref": "#/components/responses/Refused503"})
     return found
 
 
