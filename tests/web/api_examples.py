@@ -1,7 +1,7 @@
 """The examples of the OpenAPI document: what the API answers out of the bundled sample. ``scripts/make-api-examples`` writes them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,18 @@ from litestar import Litestar
 from litestar.testing import TestClient
 
 from cachescope.jobs.lock_answers import CatalogueLockAnswers
+from cachescope.model.errors import NotInCatalogue
+from cachescope.model.identity import parse_dag_hash, parse_source_name
+from cachescope.model.mirror import Layout, parse_mirror_url
+from cachescope.model.sightings import parse_against
+from cachescope.model.virtual import (
+    FailedSource,
+    LackingSpec,
+    VirtualMirror,
+    VirtualReport,
+    VirtualSource,
+)
+from cachescope.model.virtual_answers import MirrorAnswer
 from cachescope.present import urls
 from cachescope.web.app import create_app
 from cachescope.web.lock_files import UploadLimits
@@ -26,6 +38,55 @@ _ITEMS = 2
 _LONGEST_TEXT = 300
 
 
+class OneVirtualMirror:
+    """Stands in for virtual mirrors where only what is said of them matters."""
+
+    mirror = VirtualMirror(name="lab", sources=(parse_against("crafted/v3-signed"),), filter="cr-zlib")
+
+    def mirrors(self) -> Sequence[VirtualMirror]:
+        return [self.mirror]
+
+    def found(self, path: str) -> tuple[VirtualMirror, str]:
+        name, _, rest = path.partition("/")
+        if name != self.mirror.name:
+            raise NotInCatalogue("there is no such mirror here")
+        return self.mirror, rest
+
+    def report(self, mirror: VirtualMirror) -> VirtualReport:
+        name = parse_source_name("crafted/v3-signed")
+        url = parse_mirror_url("https://cache.example.org/", cwd=ROOT)
+        one = parse_dag_hash(PATH_PARAMETERS["hash"].example)
+        return VirtualReport(
+            mirror=mirror,
+            sources=(VirtualSource(id=1, name=name, layout=Layout.V3, url=url, index_version="8", gives=2),),
+            present=2,
+            mentioned=3,
+            packages=1,
+            bytes_known=123_456,
+            sizes_known=2,
+            left_out=1,
+            lacking=(
+                LackingSpec(
+                    hash=one,
+                    name="cr-zlib",
+                    version="1.3",
+                    reason="no source has",
+                    left_out=1,
+                    examples=(f"cr-zlib@1.3 /{one}",),
+                ),
+            ),
+            absent=(one,),
+            index_bytes=((Layout.V3, 2514),),
+            written_at=NOW,
+            failures=(FailedSource(name, NOW, "it did not answer"),),
+        )
+
+    def answer(
+        self, mirror: VirtualMirror, path: str, *, part: tuple[int, int | None] | None
+    ) -> MirrorAnswer:
+        raise NotInCatalogue("the mirror has no such document", where=f"{mirror.name}/{path} {part}")
+
+
 def sample_app(opened: OpenCatalogue, **options: Any) -> Litestar:
     """Make the whole application over a catalogue, lock files included."""
     return create_app(
@@ -35,6 +96,7 @@ def sample_app(opened: OpenCatalogue, **options: Any) -> Litestar:
         on_error=str,
         lock_answers=CatalogueLockAnswers(opened.catalogue, most_specs=1000),
         limits=UploadLimits(largest=100_000),
+        virtual=OneVirtualMirror(),
         **options,
     )
 

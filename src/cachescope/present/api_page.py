@@ -12,7 +12,7 @@ from cachescope.present.pages import Frame
 
 __all__ = ["ApiField", "ApiGroup", "ApiOperation", "ApiPage", "ApiParameter", "ApiShape", "api_page"]
 
-_SHOWN = 400
+_SHOWN = 250
 """Characters of an example that are shown; all of it stands in the document."""
 
 Json = Mapping[str, Any]

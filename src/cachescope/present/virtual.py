@@ -14,6 +14,8 @@ from cachescope.present.to_json import document
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from cachescope.present import virtual_shapes
+
 __all__ = [
     "conditions",
     "lacking_sentence",
@@ -58,7 +60,7 @@ def lacking_sentence(one: LackingSpec) -> str:
     return f"{one.left_out:,} {needs} {one.name}@{one.version} /{one.hash[:7]}, which {one.reason}"
 
 
-def _definition(mirror: VirtualMirror) -> dict[str, object]:
+def _definition(mirror: VirtualMirror) -> "virtual_shapes.VirtualMirror":
     lock = mirror.lock
     return {
         "name": mirror.name,
@@ -73,7 +75,8 @@ def _definition(mirror: VirtualMirror) -> dict[str, object]:
 
 def render_list_json(mirrors: Sequence[VirtualMirror]) -> bytes:
     """Write definitions for programs."""
-    return document([_definition(one) for one in mirrors])
+    found: list[virtual_shapes.VirtualMirror] = [_definition(one) for one in mirrors]
+    return document(found)
 
 
 def render_list_text(console: "Console", mirrors: Sequence[VirtualMirror]) -> None:
@@ -97,45 +100,44 @@ def render_json(report: VirtualReport) -> bytes:
     """Write what is in a virtual mirror for programs."""
     copies = {(one.name, one.layout, one.view): one.snapshot_at for one in report.statuses}
     snapshot = {one.id: copies.get((one.name.mirror, one.layout, one.name.view)) for one in report.sources}
-    return document(
-        {
-            **_definition(report.mirror),
-            "present": report.present,
-            "mentioned": report.mentioned,
-            "packages": report.packages,
-            "bytes": {"known": report.bytes_known, "specs": report.sizes_known},
-            "index_bytes": {layout.value: size for layout, size in report.index_bytes},
-            "written_at": wording.rfc3339(report.written_at) if report.written_at is not None else None,
-            "given_by": [
-                {
-                    "source": str(one.name),
-                    "layout": one.layout.value,
-                    "url": str(one.url),
-                    "gives": one.gives,
-                    "excluded": one.excluded or None,
-                    "snapshot_at": wording.rfc3339(at) if (at := snapshot[one.id]) is not None else None,
-                }
-                for one in report.sources
-            ],
-            "left_out": report.left_out,
-            "lacking": [
-                {
-                    "hash": one.hash,
-                    "name": one.name,
-                    "version": one.version,
-                    "reason": one.reason,
-                    "left_out": one.left_out,
-                    "examples": list(one.examples),
-                }
-                for one in report.lacking
-            ],
-            "absent": list(report.absent),
-            "failures": [
-                {"source": str(one.name), "at": wording.rfc3339(one.at), "reason": one.reason}
-                for one in report.failures
-            ],
-        }
-    )
+    found: virtual_shapes.VirtualReport = {
+        **_definition(report.mirror),
+        "present": report.present,
+        "mentioned": report.mentioned,
+        "packages": report.packages,
+        "bytes": {"known": report.bytes_known, "specs": report.sizes_known},
+        "index_bytes": {layout.value: size for layout, size in report.index_bytes},
+        "written_at": wording.rfc3339(report.written_at) if report.written_at is not None else None,
+        "given_by": [
+            {
+                "source": str(one.name),
+                "layout": one.layout.value,
+                "url": str(one.url),
+                "gives": one.gives,
+                "excluded": one.excluded or None,
+                "snapshot_at": wording.rfc3339(at) if (at := snapshot[one.id]) is not None else None,
+            }
+            for one in report.sources
+        ],
+        "left_out": report.left_out,
+        "lacking": [
+            {
+                "hash": one.hash,
+                "name": one.name,
+                "version": one.version,
+                "reason": one.reason,
+                "left_out": one.left_out,
+                "examples": list(one.examples),
+            }
+            for one in report.lacking
+        ],
+        "absent": list(report.absent),
+        "failures": [
+            {"source": str(one.name), "at": wording.rfc3339(one.at), "reason": one.reason}
+            for one in report.failures
+        ],
+    }
+    return document(found)
 
 
 def render_text(console: "Console", report: VirtualReport) -> None:

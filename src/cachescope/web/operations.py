@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from cachescope.model.identity import PATTERNS
 from cachescope.model.results import PACKAGE_SORTS
-from cachescope.present import lock_shapes, shapes, urls
+from cachescope.present import lock_shapes, shapes, urls, virtual_shapes
 from cachescope.present.pages import DEFAULT_LIMIT, LARGEST_PART, PACKAGES_PER_PAGE
 from cachescope.web.parameters import HIGHEST_PAGE, LONGEST_NAME, LONGEST_QUERY
 
@@ -168,6 +168,11 @@ PATH_PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         ),
         "stack": Parameter(
             Annotated[str, Meta(pattern=f"^{PATTERNS['label']}$")], "Stack of a mirror.", "v3-signed"
+        ),
+        "virtual": Parameter(
+            Annotated[str, Meta(pattern=f"^({PATTERNS['label']})(/({PATTERNS['label']}))?$")],
+            "Name of a virtual mirror, or REF/STACK for what a mirror itself is served as.",
+            "lab",
         ),
     }
 )
@@ -333,6 +338,25 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
             media=_POSTED,
             statuses=(*_UPLOAD, 404),
             body=_DOCUMENT,
+            kept=False,
+        ),
+        ("GET", urls.api(urls.virtual_list())): Operation(
+            name="virtual_mirrors",
+            group="Virtual mirrors",
+            summary="Virtual mirrors that are defined",
+            text="Below /mirror/NAME/ each is served as Spack reads mirrors.",
+            answer=list[virtual_shapes.VirtualMirror],
+            statuses=(),
+            kept=False,
+        ),
+        ("GET", urls.api("/mirror/{}")): Operation(
+            name="virtual_mirror",
+            group="Virtual mirrors",
+            summary="What is in a virtual mirror",
+            text="Its definition, what each source gives, and what is left out for lack of what.",
+            path=("virtual",),
+            answer=virtual_shapes.VirtualReport,
+            statuses=(404,),
             kept=False,
         ),
         ("GET", urls.api(urls.openapi())): Operation(
