@@ -34,6 +34,9 @@ _Answer = TypeVar("_Answer")
 _KEPT = 32
 """Answers that are kept at the most: a package of 5,000 specs takes about 3 MB."""
 
+_KEPT_OF = {"contents": 4}
+"""Of those that are larger, each names all packages that differ, and that anybody can ask for at any point in time."""
+
 
 class Reader:
     """Answers from the catalogue alone; safe to use from several threads."""
@@ -216,8 +219,12 @@ class Reader:
         found: _Answer | None = held.get(key)
         if found is None:
             found = ask()
+            # Lists first: other threads write there, too.
+            alike = [one for one in list(held) if one[0] == key[0]]
+            for one in alike[: max(0, len(alike) + 1 - _KEPT_OF.get(str(key[0]), _KEPT))]:
+                held.pop(one, None)
             while len(held) >= _KEPT:
-                held.pop(list(held)[0], None)  # noqa: RUF015 - in one step: other threads write there, too
+                held.pop(list(held)[0], None)  # noqa: RUF015 - in one step
             held[key] = found
         return found
 
