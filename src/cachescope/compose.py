@@ -394,6 +394,7 @@ def web_service(
     from cachescope.catalogue.virtual_definitions import refuse_hiding
     from cachescope.present.base_path import parse_base_path
     from cachescope.web.access_log import parse_access_log_form
+    from cachescope.web.cors import parse_origins
     from cachescope.web.metrics import Counts, Metrics
     from cachescope.web.origin import parse_site_address
     from cachescope.web.service import ServiceOptions, service
@@ -404,6 +405,7 @@ def web_service(
         hsts_seconds=chosen.hsts_seconds,
     )
     parse_site_address(chosen.site_address)
+    parse_origins(chosen.cors_origins)
     counts = Counts(chosen.workers)
     with reading(chosen, make=True) as (made, _), made.reading() as connection:
         for name in virtual_of_settings(chosen):
@@ -437,6 +439,7 @@ def web_app(catalogue: "Catalogue", reader: "Reader", chosen: Settings, **more: 
     """Make the web application over an open catalogue; ``more`` are options of ``create_app``."""
     from cachescope.jobs.lock_answers import CatalogueLockAnswers
     from cachescope.web.app import create_app
+    from cachescope.web.cors import parse_origins
     from cachescope.web.limits import RequestLimits
     from cachescope.web.lock_files import UploadLimits
 
@@ -448,7 +451,7 @@ def web_app(catalogue: "Catalogue", reader: "Reader", chosen: Settings, **more: 
         lock_answers=CatalogueLockAnswers(catalogue, most_specs=chosen.max_upload_specs),
         limits=UploadLimits(largest=chosen.max_upload_bytes),
         site_address=chosen.site_address,
-        readers=chosen.cors_origins.replace(",", " ").split(),
+        readers=parse_origins(chosen.cors_origins),
         request_limits=RequestLimits(
             address=chosen.max_address_bytes,
             headers=chosen.max_header_bytes,

@@ -2,6 +2,8 @@
 
 import pytest
 
+from cachescope.model.errors import UserInputError
+from cachescope.web.cors import parse_origins
 from tests.fakes import filled_catalogue
 from tests.web.api_examples import ORIGIN
 from tests.web.site import client
@@ -66,3 +68,15 @@ def test_options_tells_all_methods_of_an_address() -> None:
         assert (answer.status_code, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert site.options("/nowhere").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "text", ["docs.example.org", "https://a/b", "ftp://a", "https://", "null", "https://u@a"]
+)
+def test_what_no_browser_calls_an_origin_is_refused(text: str) -> None:
+    with pytest.raises(UserInputError):
+        parse_origins(f"https://right.example, {text}")
+
+
+def test_origins_are_parted_by_commas_or_blanks() -> None:
+    assert parse_origins("https://a:81, *  http://b") == ("https://a:81", "*", "http://b")

@@ -3,6 +3,7 @@
 Off unless the operator names who may. Nothing here needs credentials, and none are ever allowed.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -12,20 +13,36 @@ from litestar.datastructures import Headers, MutableScopeHeaders
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Message, Scope
 
-__all__ = ["Readers", "options_handlers"]
+from cachescope.model.errors import UserInputError
+
+__all__ = ["Readers", "options_handlers", "parse_origins"]
 
 _Request = Request[Any, Any, Any]
 _ANYBODY = "*"
+_ORIGIN = re.compile(r"https?://[^/?#@\s]+/?")
 _DAY = "86400"
 _EXPOSED = "ETag, Link, Location, Retry-After, X-Cachescope-Exit"
 _ASKED = "Accept, Content-Type, If-None-Match"
+
+
+def parse_origins(text: str) -> tuple[str, ...]:
+    """Read whose pages may read, parted by commas or blanks. Raises ``UserInputError`` for what no browser would ever say."""
+    found = tuple(text.replace(",", " ").split())
+    for one in found:
+        if one != _ANYBODY and _ORIGIN.fullmatch(one) is None:
+            raise UserInputError(
+                f"{one[:100]!r} is no origin of pages",
+                hint="scheme and host, for example https://docs.example.org; or * for all",
+            )
+    return found
 
 
 class Readers:
     """Origins whose pages may read: ``*`` is all, nothing is none."""
 
     def __init__(self, origins: Iterable[str]) -> None:
-        self._origins = frozenset(one.rstrip("/") for one in origins)
+        # As browsers write it: scheme and host in small letters.
+        self._origins = frozenset(one.rstrip("/").lower() for one in origins)
 
     async def mark(self, message: Message, scope: Scope) -> None:
         """Add to an answer on its way out what lets the asking page read it."""
