@@ -288,7 +288,10 @@ class FakeCatalogue:
             matching=len(listed),
             cells=_cells(groups),
             groups_total=len(groups),
-            history=(HistoryPoint(at=SYNCED, came=len(listed), gone=0, present=len(listed)),),
+            # Of what was never more than mentioned there is none, and no feed either.
+            history=(HistoryPoint(at=SYNCED, came=len(listed), gone=0, present=len(listed)),)
+            if any(one.presence is Presence.PRESENT for one in listed)
+            else (),
         )
 
     def spec(self, prefix: str) -> SpecReport:

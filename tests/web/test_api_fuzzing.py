@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from cachescope.web.limits import RequestLimits
 from cachescope.web.operations import OPERATIONS, Operation
 from tests.catalogues import OpenCatalogue
 from tests.web.api_examples import sample_app
@@ -21,8 +22,8 @@ _EXAMPLES = 8
 """Of each operation and sort of request."""
 
 
-_BEYOND_SCHEMAS = {"q", "cursor", "hash", "other_hash"}
-"""What a schema cannot tell apart: queries by their grammar, cursors of other lists, beginnings of several hashes."""
+_BEYOND_SCHEMAS = {"q", "cursor", "hash", "other_hash", "first", "second"}
+"""What a schema cannot tell apart: queries by their grammar, cursors of other lists, beginnings of several hashes, names."""
 
 _CASES = [
     pytest.param(one, mode, id=f"{one.name}-{mode.name.lower()}")
@@ -37,7 +38,11 @@ _CASES = [
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with OpenCatalogue(tmp_path_factory.mktemp("sample") / "catalogue.sqlite") as opened:
         read_sample(opened)
-        yield schemathesis.openapi.from_asgi("/api/v1/openapi.json", sample_app(opened))
+        # A text that is too long for its parameter is to be refused for that, not for the length of the address.
+        limits = RequestLimits(address=10**6)
+        yield schemathesis.openapi.from_asgi(
+            "/api/v1/openapi.json", sample_app(opened, request_limits=limits)
+        )
 
 
 @pytest.mark.parametrize(("described", "mode"), _CASES)

@@ -186,7 +186,7 @@ def test_too_many_specs_are_refused(filled: Path) -> None:
 
 
 def test_other_methods_name_what_is_possible(site: TestClient[Litestar]) -> None:
-    answer = site.get("/api/v1/coverage")
+    answer = site.get("/api/v1/why")
     assert answer.status_code == 405
     assert "POST" in answer.json()["error"]["hint"]
 

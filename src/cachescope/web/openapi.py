@@ -27,6 +27,7 @@ _REFUSALS = {
     400: "The request cannot be understood: a parameter, a query, a hash that is the beginning of several, a document.",
     404: "Not in the catalogue, or no such address.",
     413: "The document is larger than the server takes.",
+    414: "The address is longer than the server takes.",
     503: "Too many ask at the moment, or the answer took too long; Retry-After says when to come again.",
 }
 _FAILURE = "Something failed inside the server; the message names the entry in its log."
@@ -199,6 +200,7 @@ def _responses(one: Operation, answer: Mapping[str, Any] | None) -> dict[str, An
         found[str(status)] = {"$ref": f"#/components/responses/Refused{status}"}
     found["500"] = {"$ref": "#/components/responses/Failed"}
     # Any address may be asked of a server that is full.
+    found.setdefault("414", {"$ref": "#/components/responses/Refused414"})
     found.setdefault("503", {"$ref": "#/components/responses/Refused503"})
     return found
 
