@@ -6,12 +6,14 @@ Keyed by source and spec: the same DAG hash in two mirrors may be other bytes.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
     Integer,
+    Row,
     case,
     delete,
     func,
@@ -37,7 +39,9 @@ __all__ = [
     "archive_counts",
     "archive_sources",
     "binaries_to_ask",
+    "readable_sources",
     "share_archives",
+    "source_name",
     "write_archives",
 ]
 
@@ -67,11 +71,20 @@ class ArchiveCounts:
 
 def archive_sources(connection: Connection) -> Sequence[ArchiveSource]:
     """Return the sources that can be asked for sizes, by name; v3 before v2, the default index before views."""
-    rows = connection.execute(
+    return [
+        ArchiveSource(id=row.id, name=source_name(row), layout=Layout(row.layout), url=MirrorUrl(row.url))
+        for row in readable_sources(connection)
+    ]
+
+
+def readable_sources(connection: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Return what is needed to ask sources for more than their index, in that order: of those that were read and have an address."""
+    return connection.execute(
         select(
             t.source.c.id,
             t.source.c.layout,
             t.source.c.view,
+            t.source.c.index_version,
             t.mirror.c.ref,
             t.mirror.c.stack,
             t.mirror.c.url,
@@ -83,18 +96,12 @@ def archive_sources(connection: Connection) -> Sequence[ArchiveSource]:
             t.source.c.snapshot_at.is_not(None),
         )
         .order_by(t.mirror.c.ref, t.mirror.c.stack, t.source.c.layout.desc(), t.source.c.view)
-    )
-    return [
-        ArchiveSource(
-            id=row.id,
-            name=SourceName(
-                MirrorName(Ref(row.ref), Stack(row.stack)), ViewName(row.view) if row.view else None
-            ),
-            layout=Layout(row.layout),
-            url=MirrorUrl(row.url),
-        )
-        for row in rows
-    ]
+    ).all()
+
+
+def source_name(row: Row[*tuple[Any, ...]]) -> SourceName:
+    """Return the name of a source of ``readable_sources``."""
+    return SourceName(MirrorName(Ref(row.ref), Stack(row.stack)), ViewName(row.view) if row.view else None)
 
 
 def archive_counts(connection: Connection, source: ArchiveSource, *, retry_before: datetime) -> ArchiveCounts:

@@ -8,8 +8,9 @@ from dataclasses import replace
 from sqlalchemy import Connection, func, select
 
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.archives import readable_sources, source_name
 from cachescope.model.errors import NotInCatalogue
-from cachescope.model.identity import MirrorName, Ref, SourceName, Stack, ViewName
+from cachescope.model.identity import MirrorName, SourceName
 from cachescope.model.mirror import Layout, MirrorUrl
 from cachescope.model.sightings import Against
 from cachescope.model.virtual import VirtualMirror, VirtualSource
@@ -85,35 +86,15 @@ def state_of_virtual(
 
 
 def _known_sources(connection: Connection) -> Sequence[VirtualSource]:
-    rows = connection.execute(
-        select(
-            t.source.c.id,
-            t.source.c.layout,
-            t.source.c.view,
-            t.source.c.index_version,
-            t.mirror.c.ref,
-            t.mirror.c.stack,
-            t.mirror.c.url,
-        )
-        .join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
-        .where(
-            t.source.c.layout.in_([Layout.V3, Layout.V2]),
-            t.mirror.c.url.is_not(None),
-            t.source.c.snapshot_at.is_not(None),
-        )
-        .order_by(t.mirror.c.ref, t.mirror.c.stack, t.source.c.layout.desc(), t.source.c.view)
-    )
     return [
         VirtualSource(
             id=row.id,
-            name=SourceName(
-                MirrorName(Ref(row.ref), Stack(row.stack)), ViewName(row.view) if row.view else None
-            ),
+            name=source_name(row),
             layout=Layout(row.layout),
             url=MirrorUrl(row.url),
             index_version=str(row.index_version),
         )
-        for row in rows
+        for row in readable_sources(connection)
     ]
 
 
