@@ -10,6 +10,9 @@ PEERS := $(PEERS_VENV)/.peers
 DEMO_DB := .demo/catalogue.sqlite
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
+# Tests, benchmarks and the demo start hundreds of processes: each would compile some hundred modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test soak bench bench-full oracle lint format clean
 

@@ -83,7 +83,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         spack=peers.Spack(Path(root), environment.get("SPACK_PYTHON", "python3")) if root else None,
         python=options.peers_python if options.peers_python.is_file() else None,
         peers_only=options.peers_only,
-        environment={key: value for key, value in environment.items() if not key.startswith("CACHESCOPE_")},
+        environment={key: value for key, value in environment.items() if not _changes_figures(key)},
     )
     benchmarks = _benchmarks(plan, profile, options)
     chosen = options.only or list(benchmarks)
@@ -100,6 +100,11 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _changes_figures(variable: str) -> bool:
+    """Say whether a variable of this shell would change what is measured: compiling all modules at each start, for one."""
+    return variable.startswith("CACHESCOPE_") or variable == "PYTHONDONTWRITEBYTECODE"
 
 
 def _or(given: int | None, default: int) -> int:
