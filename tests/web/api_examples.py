@@ -21,7 +21,7 @@ from cachescope.model.virtual import (
     VirtualReport,
     VirtualSource,
 )
-from cachescope.model.virtual_answers import MirrorAnswer
+from cachescope.model.virtual_answers import Document, MirrorAnswer, StoredFile
 from cachescope.present import urls
 from cachescope.web.app import create_app
 from cachescope.web.lock_files import UploadLimits
@@ -81,10 +81,15 @@ class OneVirtualMirror:
             failures=(FailedSource(name, NOW, "it did not answer"),),
         )
 
-    def answer(
-        self, mirror: VirtualMirror, path: str, *, part: tuple[int, int | None] | None
-    ) -> MirrorAnswer:
-        raise NotInCatalogue("the mirror has no such document", where=f"{mirror.name}/{path} {part}")
+    def ready(self, path: str) -> Document | StoredFile | None:
+        assert path
+        return None
+
+    def asked(self, path: str, *, part: tuple[int, int | None] | None) -> MirrorAnswer | VirtualMirror:
+        mirror, rest = self.found(path)
+        if rest:
+            raise NotInCatalogue("the mirror has no such document", where=f"{path} {part}")
+        return mirror
 
 
 def sample_app(opened: OpenCatalogue, **options: Any) -> Litestar:

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from cachescope.catalogue.address import CatalogueAddress
 from cachescope.model.services import CatalogueReader
 from cachescope.web.app import create_app
+from cachescope.web.slow_senders import PromptProtocol
 from tests.catalogues import ROOT, SEED_PAGE, V2, V3, OpenCatalogue
 from tests.fakes import NOW, filled_catalogue
 
@@ -70,7 +71,7 @@ def read_sample(opened: OpenCatalogue) -> None:
 def served(reader: CatalogueReader, **options: Any) -> Iterator[str]:
     """Serve the site over a reader, and give its address; options are those of ``create_app``."""
     app = create_app(reader, now=lambda: NOW, version="0.1.0", on_error=str, **options)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+    server = uvicorn.Server(uvicorn.Config(app, http=PromptProtocol, log_config=None, access_log=False))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -2,12 +2,13 @@
 
 import hashlib
 import http.client
+import select
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,9 +20,9 @@ from tests import binaries, mirrors
 from tests.binaries import APP, LIB, write_binaries
 from tests.catalogues import OpenCatalogue
 from tests.commands import process
-from tests.servers import Answer, MirrorServer
+from tests.servers import Answer, MirrorServer, Seen
 from tests.web.conftest import served
-from tests.web.test_virtual_mirrors import Client, define
+from tests.web.test_virtual_mirrors import INDEX, Client, define
 
 LARGE = hashlib.shake_256(b"archive").digest(4_000_000)
 WRONG = LARGE[:-1] + bytes([LARGE[-1] ^ 1])
@@ -135,6 +136,43 @@ def test_pages_are_answered_while_clients_wait_for_a_slow_source(site: Client, s
         assert site.manifest_of(LIB).status == 200
         assert not any(one.done() for one in waiting)
         assert {one.result().body for one in waiting} == {LARGE}
+
+
+def test_300_clients_that_wait_for_one_slow_blob_keep_nobody_else_waiting(
+    storing: Client, source: MirrorServer
+) -> None:
+    arrives = threading.Event()
+
+    def slow(_: Seen) -> Answer:
+        assert arrives.wait(20)
+        return Answer(LARGE)
+
+    source.routes[_path()] = slow
+    small = binaries.archive_of(LIB)
+    address = urlsplit(storing.site)
+    asked = (
+        f"GET /mirror/lab{_path()} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode()
+    )
+    with ExitStack() as waiting:
+        clients = [
+            waiting.enter_context(socket.create_connection((address.hostname, address.port)))
+            for _ in range(300)
+        ]
+        waiting.callback(arrives.set)
+        for one in clients:
+            one.sendall(asked)
+        source.wait_for_requests(1)
+        assert storing(f"/mirror/lab{_path(small)}").body == small
+        assert storing(f"/mirror/lab/{INDEX}", "HEAD").status == 200
+        assert len(storing.index()) >= 2
+        assert storing.manifest_of(LIB).status == 200
+        readable, _, _ = select.select(clients, [], [], 0)
+        assert readable == [], "all of them wait"
+        arrives.set()
+        for one in clients[::30]:
+            with one.makefile("rb") as answer:
+                assert answer.read().endswith(LARGE)
+    assert [one.path for one in source.requests].count(_path()) == 1
 
 
 def test_a_wrong_blob_is_never_a_whole_answer(

@@ -17,6 +17,12 @@ class Database(Protocol):
     def shown(self) -> str:
         """Where it is, as it may be printed."""
 
+    def marker(self) -> object | None:
+        """Return what is another one whenever the catalogue may have changed since, without asking the database.
+
+        None where that cannot be told at this moment.
+        """
+
     def writing_engine(self) -> Engine:
         """Make an engine whose transactions write if they have the option ``cachescope_write``, one writer at a time."""
 

@@ -5,6 +5,7 @@ counted up, and no two writers ever wait for each other in a circle. Readers nev
 """
 
 import importlib
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -126,6 +127,10 @@ class PostgresqlDatabase:
     def shown(self) -> str:
         """The address without its password."""
         return self._address.shown
+
+    def marker(self) -> object | None:
+        """Return the second: the server is elsewhere, and what it has may change from one to the next."""
+        return int(time.monotonic())
 
     def writing_engine(self) -> Engine:
         """Return an engine that may write."""

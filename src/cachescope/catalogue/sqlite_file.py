@@ -29,6 +29,10 @@ _UNNOTICED = 0.1
 _LEFT_HALF_WRITTEN = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY)
 """What a reader is told who may not undo what a killed writer left."""
 
+_INDISTINCT = 1_000_000_000
+"""Nanoseconds after a change in which another one may not show: clocks of file systems have steps, and what a writer has
+written counts only when its disk has it."""
+
 _STEPS = 20_000
 """Steps of SQLite's machine between two looks at the clock: about a millisecond."""
 
@@ -66,6 +70,8 @@ class SqliteFile:
 
     def __init__(self, path: Path, *, busy_timeout: float, patience: Patience | None = None) -> None:
         self.path = path
+        self._name = str(path)
+        self._log_name = f"{path}-wal"
         self._busy_timeout = busy_timeout
         self._patience = patience
 
@@ -73,6 +79,20 @@ class SqliteFile:
     def shown(self) -> str:
         """The path."""
         return str(self.path)
+
+    def marker(self) -> object | None:
+        """Return length and time of the file and its log; None shortly after a change: another one could look the same."""
+        try:
+            file = os.stat(self._name)  # noqa: PTH116 - for each blob that is served: a Path takes twice as long
+        except OSError:
+            return None
+        try:
+            log = os.stat(self._log_name)  # noqa: PTH116 - as above
+        except OSError:
+            log = file
+        if time.time_ns() - max(file.st_mtime_ns, log.st_mtime_ns) < _INDISTINCT:
+            return None
+        return file.st_ino, file.st_mtime_ns, file.st_size, log.st_ino, log.st_mtime_ns, log.st_size
 
     def exists(self) -> bool:
         """Say whether something is there."""

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,8 +21,8 @@ from cachescope.formats.layouts import archive_path, blob_path
 from cachescope.model.errors import CachescopeError, MalformedDocument, MirrorUnavailable
 from cachescope.model.identity import Digest, SourceName
 from cachescope.model.mirror import Layout, MirrorUrl
-from cachescope.model.virtual import BlobPlace, OpenBlob
-from cachescope.transport.blob_store import BlobOrigin, BlobStore, StoredBlob
+from cachescope.model.virtual import BlobPlace, OpenBlob, OpenFile
+from cachescope.transport.blob_store import BlobOrigin, BlobStore
 from cachescope.transport.http_address import document_address
 from cachescope.transport.kept_blob import Expected
 from cachescope.transport.source import ByteSource, Missing, Opened, OpenOutcome
@@ -74,28 +75,66 @@ class BlobDelivery:
         address = document_address(places[0].url, path)
         return None if address.authorization else address.url
 
+    def at_hand(self, digest: Digest) -> OpenFile | None:
+        """Open what the store has, if this process looked at it before."""
+        stored = self._store.at_hand(digest) if self._store is not None else None
+        return OpenFile(stored.descriptor, stored.size) if stored is not None else None
+
+    def kept(self, places: Sequence[BlobPlace]) -> OpenFile | None:
+        """Open what the store has."""
+        wanted = _wanted(places)
+        if wanted is None or self._store is None or not self._store.holds(wanted.expected.size):
+            return None
+        try:
+            stored = self._store.stored(wanted.expected)
+        except OSError as error:
+            self._no_store(error)
+            return None
+        return OpenFile(stored.descriptor, stored.size) if stored is not None else None
+
+    def fetching(self, places: Sequence[BlobPlace]) -> "Future[bool] | None":
+        """Return the end of a fetch into the store."""
+        return self._store.fetching(places[0].digest) if self._store is not None and places else None
+
+    def fetch(self, places: Sequence[BlobPlace]) -> "Future[bool] | None":
+        """Fetch a blob into the store; None where it is not to be kept, or the disk does not take it."""
+        wanted = _wanted(places)
+        if wanted is None or self._store is None or not self._store.holds(wanted.expected.size):
+            return None
+        fetch = self._store.fetch(wanted.expected, [self._origin(*one) for one in wanted.known])
+        problem = fetch.exception() if fetch.done() else None
+        if isinstance(problem, OSError):
+            self._no_store(problem)
+            return None
+        return fetch
+
     def open(
         self, places: Sequence[BlobPlace], *, start: int = 0, stop: int | None = None
     ) -> OpenBlob | None:
-        """Open a blob from byte ``start`` up to ``stop``; None where no place has it.
+        """Open a blob from byte ``start`` up to ``stop``, waiting as long as it takes; None where no place has it.
 
         Raises ``MirrorUnavailable`` or ``MalformedDocument`` where no place that could have it gave the right bytes.
         """
-        known = [(place, path) for place in places if (path := _path(place)) is not None]
-        if not known:
-            return None
-        size = next((place.size for place, _ in known if place.size is not None), None)
-        expected = Expected(known[0][0].digest, size)
-        if self._store is not None and self._store.holds(size):
+        while True:
+            kept = self.kept(places)
+            if kept is not None:
+                return _FromStore(kept, start, stop)
+            fetch = self.fetch(places)
             try:
-                stored = self._store.open(expected, [self._origin(*one) for one in known])
-            except OSError as error:
-                self._log(
-                    "store", f"blobs are streamed and not kept: the store cannot be used ({error.strerror})"
-                )
-            else:
-                return _FromStore(stored, start, stop) if stored is not None else None
-        return self._streamed(known, expected, start, stop)
+                if fetch is None:
+                    return self.stream(places, start=start, stop=stop)
+                if not fetch.result():
+                    return None
+            except OSError as error:  # of who fetched it
+                self._no_store(error)
+                return self.stream(places, start=start, stop=stop)
+
+    def stream(
+        self, places: Sequence[BlobPlace], *, start: int = 0, stop: int | None = None
+    ) -> OpenBlob | None:
+        """Open a blob at its source, past the store."""
+        wanted = _wanted(places)
+        return self._streamed(wanted.known, wanted.expected, start, stop) if wanted is not None else None
 
     def failures(self) -> Mapping[SourceName, SourceFailure]:
         """Return which sources failed last, since this process began, and have not given a blob since."""
@@ -141,6 +180,9 @@ class BlobDelivery:
             self._failures[place.source] = SourceFailure(self._now(), problem.message)
         self._log(place.source, f"{place.source} did not give {place.digest}: {problem}")
 
+    def _no_store(self, error: OSError) -> None:
+        self._log("store", f"blobs are streamed and not kept: the store cannot be used ({error.strerror})")
+
     def _log(self, about: object, line: str) -> None:
         """Log a line, but not again and again while many clients meet the same."""
         now = self._now()
@@ -151,6 +193,22 @@ class BlobDelivery:
             self._logged = {key: at for key, at in self._logged.items() if now - at < _LOGGED_AGAIN}
             self._logged[about, line] = now
         _LOG.warning("%s", line)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A blob, and the places that can have it with its path there."""
+
+    expected: Expected
+    known: Sequence[tuple[BlobPlace, str]]
+
+
+def _wanted(places: Sequence[BlobPlace]) -> _Wanted | None:
+    known = [(place, path) for place in places if (path := _path(place)) is not None]
+    if not known:
+        return None
+    size = next((place.size for place, _ in known if place.size is not None), None)
+    return _Wanted(Expected(known[0][0].digest, size), known)
 
 
 def _path(place: BlobPlace) -> str | None:
@@ -170,7 +228,7 @@ def _shown(place: BlobPlace, path: str) -> str:
 class _FromStore:
     """A part of a blob that is in the store. Fulfils ``OpenBlob``."""
 
-    def __init__(self, stored: StoredBlob, start: int, stop: int | None) -> None:
+    def __init__(self, stored: OpenFile, start: int, stop: int | None) -> None:
         self._descriptor: int | None = stored.descriptor
         self._start = start
         self._stop = stored.size if stop is None else min(stop, stored.size)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -19,6 +20,7 @@ from cachescope.catalogue.blob_places import NamedBlob, note_named_blobs
 from cachescope.catalogue.engine import Catalogue
 from cachescope.formats.manifest_json import archive_blob, decode_manifest
 from cachescope.formats.spec_json import decode_spec_document
+from cachescope.jobs.shared_work import SharedWork
 from cachescope.model.archive import Binary
 from cachescope.model.errors import (
     CachescopeError,
@@ -30,6 +32,7 @@ from cachescope.model.errors import (
 from cachescope.model.identity import Digest, SourceName
 from cachescope.model.mirror import Layout, MirrorUrl
 from cachescope.model.virtual import FailedSource, VirtualSource
+from cachescope.model.virtual_answers import Awaited, MirrorAnswer
 from cachescope.transport.source import ByteSource, Fetched
 from cachescope.transport.writer import write_atomically
 
@@ -42,11 +45,8 @@ _FRESH = 300.0
 _LARGEST = 4 * 1024 * 1024
 """Bytes; manifests have about two thousand, spec documents some hundred thousand."""
 
-_STRIPES = 64
 _AGAIN = 20.0
 """Seconds until a source that gave no answer is asked again for what is kept."""
-
-_MOST_REFUSED = 1000
 
 
 class BlobNotes:
@@ -149,53 +149,62 @@ class SourceManifests:
         self._open_source = open_source
         self._notes = notes
         self._now = now
-        self._locks = [Lock() for _ in range(_STRIPES)]
+        self._asked = SharedWork[bytes | None]()
         self._failures: dict[SourceName, FailedSource] = {}
         self._asked_again: dict[str, float] = {}
-        self._refused: dict[Path, tuple[float, CachescopeError]] = {}
-        """Of documents that did not come and are not kept: when, and why. Those who waited meanwhile are told the same."""
+
+    def kept(self, wanted: Wanted) -> bytes | None:
+        """Return a document for which its source need not be asked now; None for any other."""
+        kept, age = _kept(self._file(wanted))
+        if kept is None or not (age < _FRESH or self._is_down(wanted)):
+            return None
+        self._note_kept(wanted, kept)
+        return kept
+
+    def awaited(self, wanted: Wanted, given: Callable[[bytes | None], MirrorAnswer]) -> Awaited:
+        """Answer with a document for which its source has to be asked; None is given where that has none."""
+        return self._asked.awaited(self._file(wanted), partial(self._read, wanted), given)
 
     def read(self, wanted: Wanted) -> bytes | None:
         """Return a document; None where the source has none. A kept one stands in for a source that is not available.
 
         Raises ``MirrorUnavailable`` and ``MalformedDocument``.
         """
+        kept = self.kept(wanted)
+        return (
+            kept
+            if kept is not None
+            else self._asked.done(self._file(wanted), partial(self._read, wanted)).result()
+        )
+
+    def _read(self, wanted: Wanted) -> bytes | None:
         file = self._file(wanted)
-        address = wanted.source.url.text
-        came = time.monotonic()
-        # Of many clients that want the same, one asks.
-        with self._locks[hash(file) % _STRIPES]:
-            kept, age = _kept(file)
-            if kept is not None and (age < _FRESH or came < self._asked_again.get(address, 0.0)):
-                self._note_kept(wanted, kept)
-                return kept
-            failed = self._refused.get(file)
-            if failed is not None and failed[0] > came:  # while this one waited
-                error = failed[1]
-                raise type(error)(error.message, where=error.where, hint=error.hint)
-            try:
-                content = self._fetched(wanted)
-            except CachescopeError as error:
-                self._failed(wanted.source, error)
-                now = time.monotonic()
-                if isinstance(error, MirrorUnavailable):
-                    self._asked_again[address] = now + _AGAIN
-                if kept is not None:
-                    self._note_kept(wanted, kept)
-                    return kept
-                if len(self._refused) >= _MOST_REFUSED:
-                    self._refused.clear()
-                self._refused[file] = now, error
+        kept, age = _kept(file)
+        if kept is not None and age < _FRESH:  # another one asked meanwhile
+            self._note_kept(wanted, kept)
+            return kept
+        try:
+            content = self._fetched(wanted)
+        except CachescopeError as error:
+            self._failed(wanted.source, error)
+            if isinstance(error, MirrorUnavailable):
+                self._asked_again[wanted.source.url.text] = time.monotonic() + _AGAIN
+            if kept is None:
                 raise
-            if content is None:
-                if not wanted.is_optional:
-                    self._failed(wanted.source, _gone(wanted))
-                return None
-            self._failures.pop(wanted.source.name, None)
-            if self._notes.note(wanted.source.id, wanted.spec_id, _named_blobs(wanted, content)):
-                # Only what the catalogue knows the blobs of: another process reads the document here, too.
-                self._keep(file, content)
-            return content
+            self._note_kept(wanted, kept)
+            return kept
+        if content is None:
+            if not wanted.is_optional:
+                self._failed(wanted.source, _gone(wanted))
+            return None
+        self._failures.pop(wanted.source.name, None)
+        if self._notes.note(wanted.source.id, wanted.spec_id, _named_blobs(wanted, content)):
+            # Only what the catalogue knows the blobs of: another process reads the document here, too.
+            self._keep(file, content)
+        return content
+
+    def _is_down(self, wanted: Wanted) -> bool:
+        return time.monotonic() < self._asked_again.get(wanted.source.url.text, 0.0)
 
     def failures(self) -> Sequence[FailedSource]:
         """Return which sources failed last and have not given a document since."""

@@ -4,9 +4,10 @@ An answer needs nothing of the request but a hash, a digest or a fingerprint, ea
 source is made of what the catalogue knows; only sources of the mirror are asked.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from time import monotonic
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import NoReturn, assert_never
 
 from cachescope.catalogue.blob_places import are_blobs_noted
@@ -16,12 +17,14 @@ from cachescope.catalogue.virtual_definitions import defined_mirror, defined_mir
 from cachescope.catalogue.virtual_facts import binary_by_hash
 from cachescope.formats.index_writing import INDEX_MEDIA_TYPE, LAYOUT_DOCUMENT, manifest_text, stored_blob
 from cachescope.formats.layouts import archive_path, spec_document_paths, spec_manifest_path
-from cachescope.formats.mirror_requests import BlobAsked, Fixed, KeyAsked, SpecAsked, read_mirror_path
+from cachescope.formats.mirror_requests import Asked, BlobAsked, Fixed, KeyAsked, SpecAsked, read_mirror_path
 from cachescope.formats.spec_json import decode_spec_document
+from cachescope.jobs.shared_work import SharedWork
 from cachescope.jobs.virtual_blobs import Part, VirtualBlobs
 from cachescope.jobs.virtual_files import IndexFacts, WrittenMirror, read_written
 from cachescope.jobs.virtual_keys import Keyring, SourceKeys
 from cachescope.jobs.virtual_manifests import SourceManifests, Wanted
+from cachescope.jobs.virtual_memory import AnswerMemory
 from cachescope.jobs.virtual_writing import Current, VirtualWriter
 from cachescope.model.archive import Binary
 from cachescope.model.errors import NotInCatalogue, UserInputError
@@ -30,11 +33,12 @@ from cachescope.model.mirror import Layout
 from cachescope.model.virtual import (
     BlobPlace,
     FailedSource,
+    OpenFile,
     VirtualMirror,
     VirtualReport,
     parse_virtual_name,
 )
-from cachescope.model.virtual_answers import Document, MirrorAnswer, StoredDocument
+from cachescope.model.virtual_answers import Document, MirrorAnswer, StoredFile
 
 __all__ = ["VirtualServing", "report_of"]
 
@@ -44,9 +48,10 @@ _TEXT = "text/plain"
 _KEYS = "application/pgp-keys"
 
 _REMEMBERED = 5.0
-"""Seconds for which the places of a blob are not looked up again: to find them takes longer than to send a small one."""
+"""Seconds for which a document is given again that follows from more than the catalogue."""
 
-_MOST_REMEMBERED = 10_000
+_LARGEST_REMEMBERED = 64 * 1024
+_MOST_DOCUMENTS = 2_000
 
 
 class VirtualServing:
@@ -71,7 +76,11 @@ class VirtualServing:
         self._blobs = blobs
         self._of_settings = of_settings
         self._blob_failures = blob_failures
-        self._lately: dict[tuple[VirtualMirror, Digest], tuple[float, Sequence[BlobPlace]]] = {}
+        self._writing = SharedWork[Current]()
+        marker = catalogue.database.marker
+        self._documents = AnswerMemory[Document](marker, most=_MOST_DOCUMENTS)
+        self._kept_blobs = AnswerMemory[Digest](marker)
+        self._blob_places = AnswerMemory[Sequence[BlobPlace]](marker)
 
     def mirrors(self) -> Sequence[VirtualMirror]:
         """All that are defined."""
@@ -105,27 +114,50 @@ class VirtualServing:
         named = [failures[one.name] for one in current.sources if one.name in failures]
         return replace(report_of(self._catalogue, current), failures=tuple(dict.fromkeys(named)))
 
-    def answer(self, mirror: VirtualMirror, path: str, *, part: Part | None) -> MirrorAnswer:
-        """What stands at a path."""
-        asked = read_mirror_path(path)
-        if asked is None:
-            _nothing(mirror)
-        if isinstance(asked, BlobAsked):
-            until, places = self._lately.get((mirror, asked.digest), (0.0, ()))
-            if monotonic() < until:
-                return self._blobs.delivered(places, part)
-        current = self._writer.current(mirror)
-        match asked:
-            case Fixed():
-                return self._fixed(current, asked)
-            case SpecAsked():
-                return self._spec(current, asked, part)
-            case KeyAsked():
-                return self._key(current, asked)
-            case BlobAsked():
-                return self._blob(current, asked.digest, part)
-            case _:
-                assert_never(asked)
+    def ready(self, path: str) -> Document | StoredFile | None:
+        """What stands at a path, as it was found out before."""
+        digest = self._kept_blobs.get(path)
+        return self._documents.get(path) if digest is None else self._blobs.at_hand(digest)
+
+    def asked(self, path: str, *, part: Part | None) -> MirrorAnswer | VirtualMirror:
+        """What stands at a path; remembered where that can be."""
+        state = self._documents.state()
+        places = self._blob_places.get(path)
+        if places is None:
+            mirror, rest = self.found(path)
+            if not rest:
+                return mirror
+            asked = read_mirror_path(rest)
+            if asked is None:
+                _nothing(mirror)
+            current = self._writer.standing(mirror)
+            if current is None:
+                return self._writing.awaited(
+                    mirror,
+                    partial(self._writer.current, mirror),
+                    lambda current: self._answer(path, current, asked, part, state),
+                )
+            return self._answer(path, current, asked, part, state)
+        return self._delivered(path, places, part, state)
+
+    def _answer(
+        self, path: str, current: Current, asked: Asked, part: Part | None, state: object | None
+    ) -> MirrorAnswer:
+        answer = self._answered(current, asked, part)
+        if isinstance(answer, _Places):
+            self._blob_places.keep(path, answer.places, state)
+            return self._delivered(path, answer.places, part, state)
+        if isinstance(answer, Document) and len(answer.content) <= _LARGEST_REMEMBERED:
+            self._documents.keep(path, answer, state, seconds=_REMEMBERED)
+        return answer
+
+    def _delivered(
+        self, path: str, places: Sequence[BlobPlace], part: Part | None, state: object | None
+    ) -> MirrorAnswer:
+        answer = self._blobs.delivered(places, part)
+        if isinstance(answer, StoredFile):
+            self._kept_blobs.keep(path, places[0].digest, state)
+        return answer
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
@@ -134,6 +166,19 @@ class VirtualServing:
             return self._of_settings[name]
         with self._catalogue.reading() as connection:
             return defined_mirror(connection, name)
+
+    def _answered(self, current: Current, asked: Asked, part: Part | None) -> "MirrorAnswer | _Places":
+        match asked:
+            case Fixed():
+                return self._fixed(current, asked)
+            case SpecAsked():
+                return self._spec(current, asked, part)
+            case KeyAsked():
+                return self._key(current, asked)
+            case BlobAsked():
+                return self._blob(current, asked.digest)
+            case _:
+                assert_never(asked)
 
     def _fixed(self, current: Current, asked: Fixed) -> MirrorAnswer:
         layout = Layout.V3 if asked.value.startswith("v3/") else Layout.V2
@@ -146,7 +191,7 @@ class VirtualServing:
             case Fixed.INDEX_MANIFEST:
                 return Document(content=_index_manifest(index), media_type=_JSON)
             case Fixed.V2_INDEX:
-                return _index_file(current.written, index, lasting=False)
+                return _index_file(current.mirror, current.written, index, lasting=False)
             case Fixed.V2_INDEX_HASH:
                 return Document(content=index.sha256.encode(), media_type=_TEXT)
             case Fixed.KEY_INDEX_MANIFEST | Fixed.V2_KEY_INDEX:
@@ -161,15 +206,11 @@ class VirtualServing:
     def _spec(self, current: Current, asked: SpecAsked, part: Part | None) -> MirrorAnswer:
         wanted = self._given(current, asked)
         if asked.is_archive:
-            return self._archive(current, wanted, part)
-        content = self._manifests.read(wanted)
-        if content is None:
-            raise NotInCatalogue(
-                f"{wanted.source.name} lists /{asked.hash}, and has no such document",
-                where=current.mirror.name,
-                hint=f"cachescope sync {wanted.source.name}",
-            )
-        return Document(content=content, media_type=_JSON)
+            documents = [replace(wanted, path=path) for path in spec_document_paths(wanted.binary)]
+            return self._archive(current, wanted, documents, part)
+        given = partial(_spec_document, current, wanted)
+        kept = self._manifests.kept(wanted)
+        return given(kept) if kept is not None else self._manifests.awaited(wanted, given)
 
     def _given(self, current: Current, asked: SpecAsked) -> Wanted:
         """Return what is asked for and the source that gives it; only by the path that the catalogue makes of it."""
@@ -197,16 +238,21 @@ class VirtualServing:
             hint=f"cachescope virtual show {current.mirror.name}",
         )
 
-    def _archive(self, current: Current, wanted: Wanted, part: Part | None) -> MirrorAnswer:
-        """Give the archive of layout v2: its digest is what the spec document states."""
-        documents = (
-            self._manifests.read(replace(wanted, path=path)) for path in spec_document_paths(wanted.binary)
-        )
-        content = next((one for one in documents if one is not None), None)
-        if content is None:
+    def _archive(
+        self, current: Current, wanted: Wanted, documents: Sequence[Wanted], part: Part | None
+    ) -> MirrorAnswer:
+        """Give the archive of layout v2: its digest is what the first spec document states that is there."""
+        if not documents:
             _nothing(current.mirror)
-        digest = decode_spec_document(content, expected=wanted.binary.hash).digest
-        return self._blobs.delivered(self._blobs.archive_place(wanted, digest), part)
+
+        def given(content: bytes | None) -> MirrorAnswer:
+            if content is None:
+                return self._archive(current, wanted, documents[1:], part)
+            digest = decode_spec_document(content, expected=wanted.binary.hash).digest
+            return self._blobs.delivered(self._blobs.archive_place(wanted, digest), part)
+
+        kept = self._manifests.kept(documents[0])
+        return given(kept) if kept is not None else self._manifests.awaited(documents[0], given)
 
     def _key(self, current: Current, asked: KeyAsked) -> MirrorAnswer:
         if current.written.index(asked.layout) is None:
@@ -224,22 +270,26 @@ class VirtualServing:
         gives = current.written.facts.gives
         return self._keys.of([one for one in current.sources if gives.get(str(one.id))])
 
-    def _blob(self, current: Current, digest: Digest, part: Part | None) -> MirrorAnswer:
+    def _blob(self, current: Current, digest: Digest) -> "MirrorAnswer | _Places":
         for folder in (current.written.folder, *current.older):
             written = read_written(folder)
             index = written.index(Layout.V3) if written is not None else None
             if written is not None and index is not None and index.digest == digest:
-                return _index_file(written, index, lasting=True)
+                return _index_file(current.mirror, written, index, lasting=True)
         places = self._blobs.places(current.sources, digest)
         if places:
-            if len(self._lately) >= _MOST_REMEMBERED:
-                self._lately.clear()
-            self._lately[current.mirror, digest] = monotonic() + _REMEMBERED, places
-            return self._blobs.delivered(places, part)
+            return _Places(places)
         key = self._keyring(current).blob(digest)
         if key is None:
             _nothing(current.mirror)
         return Document(content=key, media_type=_BYTES, lasting=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where a blob is that is to be delivered."""
+
+    places: Sequence[BlobPlace]
 
 
 def report_of(catalogue: Catalogue, current: Current) -> VirtualReport:
@@ -270,14 +320,29 @@ def _index_manifest(index: IndexFacts) -> bytes:
     return manifest_text(stored_blob(index.digest, index.size, media_type=media_type))
 
 
-def _index_file(written: WrittenMirror, index: IndexFacts, *, lasting: bool) -> StoredDocument:
-    return StoredDocument(
-        file=written.index_file(index.layout),
-        size=index.size,
+def _index_file(
+    mirror: VirtualMirror, written: WrittenMirror, index: IndexFacts, *, lasting: bool
+) -> StoredFile:
+    try:
+        descriptor = os.open(written.index_file(index.layout), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:  # of an older state, and removed a moment ago
+        _nothing(mirror)
+    return StoredFile(
+        file=OpenFile(descriptor, index.size),
         digest=index.sha256,
         media_type=_JSON if index.layout is Layout.V2 else _BYTES,
         lasting=lasting,
     )
+
+
+def _spec_document(current: Current, wanted: Wanted, content: bytes | None) -> Document:
+    if content is None:
+        raise NotInCatalogue(
+            f"{wanted.source.name} lists /{wanted.binary.hash}, and has no such document",
+            where=current.mirror.name,
+            hint=f"cachescope sync {wanted.source.name}",
+        )
+    return Document(content=content, media_type=_JSON)
 
 
 def _paths(asked: SpecAsked, binary: Binary) -> Sequence[str]:

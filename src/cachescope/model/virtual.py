@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NewType, Protocol
@@ -20,6 +21,7 @@ __all__ = [
     "LackingSpec",
     "LockShape",
     "OpenBlob",
+    "OpenFile",
     "VirtualMirror",
     "VirtualName",
     "VirtualReport",
@@ -123,13 +125,38 @@ class OpenBlob(Protocol):
         """Let go of the source; may be called before the end."""
 
 
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """Checked bytes in an open file, which can be read to its end even if its name goes meanwhile."""
+
+    descriptor: int
+    """Whoever is given it closes it."""
+
+    size: int
+
+
 class Blobs(Protocol):
     """How blobs come to clients. Safe to use from several threads."""
 
     def redirect(self, places: Sequence[BlobPlace]) -> str | None:
         """Return the public address to send the client to; None where the bytes must come from here."""
 
-    def open(
+    def at_hand(self, digest: Digest) -> OpenFile | None:
+        """Open what is kept and was looked at already; None for all else. Waits for nobody."""
+
+    def kept(self, places: Sequence[BlobPlace]) -> OpenFile | None:
+        """Open what is kept, looking at it first; None for what is not."""
+
+    def fetching(self, places: Sequence[BlobPlace]) -> Future[bool] | None:
+        """Return the end of the fetch that others wait for; None if there is none."""
+
+    def fetch(self, places: Sequence[BlobPlace]) -> Future[bool] | None:
+        """Fetch a blob to keep it, unless others do, whose fetch is returned at once; None where it cannot be kept.
+
+        The result says whether any place had it; its error is that of the last place.
+        """
+
+    def stream(
         self, places: Sequence[BlobPlace], *, start: int = 0, stop: int | None = None
     ) -> OpenBlob | None:
         """Open the first place that has the bytes, from ``start`` up to ``stop`` (exclusive); None where none has them.

@@ -1,13 +1,21 @@
 """What a server answers with below ``/mirror/``, and the service that gives it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from cachescope.model.virtual import OpenBlob, VirtualMirror, VirtualReport
+from cachescope.model.virtual import OpenBlob, OpenFile, VirtualMirror, VirtualReport
 
-__all__ = ["Document", "MirrorAnswer", "SentOn", "StoredDocument", "Streamed", "VirtualMirrors"]
+__all__ = [
+    "Awaited",
+    "Document",
+    "MirrorAnswer",
+    "SentOn",
+    "StoredFile",
+    "Streamed",
+    "VirtualMirrors",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +29,10 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredDocument:
-    """A large document in a file that never changes."""
+class StoredFile:
+    """Bytes in a file of this machine: an index, or a blob that is kept."""
 
-    file: Path
-    size: int
+    file: OpenFile
     digest: str
     """Of its bytes, hexadecimal."""
 
@@ -53,18 +60,36 @@ class Streamed:
     """Whether a part was asked for."""
 
 
-MirrorAnswer = Document | StoredDocument | SentOn | Streamed
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """An answer that somebody else has to be asked for first."""
+
+    go_on: Callable[[], "MirrorAnswer"]
+    """Gives it, and may wait long in its thread for a source; not if ``after`` is there."""
+
+    after: Future[Any] | None = None
+    """What is to end before: others fetch the same. Who waits for this needs no thread."""
+
+
+MirrorAnswer = Document | StoredFile | SentOn | Streamed | Awaited
 
 
 class VirtualMirrors(Protocol):
     """Virtual mirrors as a server needs them. Safe to call from several threads.
 
-    All methods raise ``NotInCatalogue`` for what is not there, ``MirrorUnavailable`` and ``MalformedDocument`` where a
-    source does not give what it lists, and ``CatalogueUnusable``.
+    All methods but ``ready`` raise ``NotInCatalogue`` for what is not there, ``MirrorUnavailable`` and
+    ``MalformedDocument`` where a source does not give what it lists, and ``CatalogueUnusable``.
     """
 
     def mirrors(self) -> Sequence[VirtualMirror]:
         """All that are defined, by name."""
+        ...
+
+    def ready(self, path: str) -> Document | StoredFile | None:
+        """What stands at a path below ``/mirror/``, if that was found out before and nothing has changed since.
+
+        Waits for nobody; None is no answer, but for ``asked`` to give.
+        """
         ...
 
     def found(self, path: str) -> tuple[VirtualMirror, str]:
@@ -75,8 +100,9 @@ class VirtualMirrors(Protocol):
         """What is in a mirror. Writes its index first if the catalogue changed."""
         ...
 
-    def answer(
-        self, mirror: VirtualMirror, path: str, *, part: tuple[int, int | None] | None
-    ) -> MirrorAnswer:
-        """What stands at a path inside a mirror. ``part`` are the first byte and the one behind the last that are wanted."""
+    def asked(self, path: str, *, part: tuple[int, int | None] | None) -> MirrorAnswer | VirtualMirror:
+        """What stands at a path below ``/mirror/``; at the address of a mirror itself, the mirror.
+
+        ``part`` are the first byte and the one behind the last that are wanted, of bytes that are streamed.
+        """
         ...

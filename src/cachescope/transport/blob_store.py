@@ -14,10 +14,11 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Lock
+from threading import Lock
 from time import time_ns
 from typing import NamedTuple
 
@@ -70,15 +71,6 @@ class _Identity(NamedTuple):
     size: int
 
 
-class _Fetch:
-    """One fetch that several threads wait for."""
-
-    def __init__(self) -> None:
-        self.done = Event()
-        self.found = False
-        self.error: BaseException | None = None
-
-
 class BlobStore:
     """Keeps blobs below ``folder`` in ``limit`` bytes. Safe to use from several threads and processes.
 
@@ -89,7 +81,7 @@ class BlobStore:
         self._folder = folder
         self._limit = limit
         self._lock = Lock()
-        self._fetches: dict[Digest, _Fetch] = {}
+        self._fetches: dict[Digest, Future[bool]] = {}
         self._checked: dict[Digest, _Identity] = {}
         self._reading = [Lock() for _ in range(_STRIPES)]
 
@@ -100,42 +92,90 @@ class BlobStore:
     def open(self, expected: Expected, origins: Sequence[BlobOrigin]) -> StoredBlob | None:
         """Open a blob, fetching it first if it is not there; None if no origin has it.
 
-        However many ask for it at a time, it is fetched once. Origins are tried in their order: one that is down, has
-        it not, or sends other bytes, is told so, and the next one is tried. Raises the last error if none helped.
+        However many ask for it at a time, it is fetched once. Raises what ``fetch`` says.
         """
         while True:
-            stored = self._open_stored(expected)
+            stored = self.stored(expected)
             if stored is not None:
                 return stored
-            fetch, is_mine = self._joined(expected.digest)
-            if is_mine:
-                self._run(fetch, expected, origins)
-            fetch.done.wait()
-            if fetch.error is not None:
-                raise fetch.error
-            if not fetch.found:
+            if not self.fetch(expected, origins).result():
                 return None
 
-    def _joined(self, digest: Digest) -> tuple[_Fetch, bool]:
-        with self._lock:
-            known = self._fetches.get(digest)
-            if known is not None:
-                return known, False
-            self._fetches[digest] = fetch = _Fetch()
-            return fetch, True
-
-    def _run(self, fetch: _Fetch, expected: Expected, origins: Sequence[BlobOrigin]) -> None:
+    def stored(self, expected: Expected) -> StoredBlob | None:
+        """Open a blob that is there; the first time in a process its bytes are looked at. None if it has to be fetched."""
+        path = self._path(expected.digest)
         try:
-            fetch.found = self._fetched(expected, origins)
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            status = os.fstat(descriptor)
+            if not self._is_right(expected, descriptor, status):
+                path.unlink(missing_ok=True)
+                os.close(descriptor)
+                return None
+            _note_use(descriptor, status)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return StoredBlob(descriptor, status.st_size)
+
+    def at_hand(self, digest: Digest) -> StoredBlob | None:
+        """Open a blob that this process has looked at before, and that is the same file; None for any other. Waits for nothing."""
+        checked = self._checked.get(digest)
+        if checked is None:
+            return None
+        try:
+            descriptor = os.open(self._path_text(digest), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        status = os.fstat(descriptor)
+        if _identity(status) != checked:
+            os.close(descriptor)
+            return None
+        with suppress(OSError):  # of another user: then who wrote it notes the use
+            _note_use(descriptor, status)
+        return StoredBlob(descriptor, status.st_size)
+
+    def fetching(self, digest: Digest) -> "Future[bool] | None":
+        """Return what tells when a fetch that is under way in this process has ended; None if there is none."""
+        with self._lock:
+            return self._fetches.get(digest)
+
+    def fetch(self, expected: Expected, origins: Sequence[BlobOrigin]) -> "Future[bool]":
+        """Fetch a blob, unless a thread of this process does so already: then its fetch is returned, and not waited for.
+
+        The result is whether an origin has it. Origins are tried in their order: one that is down, has it not, or sends
+        other bytes, is told so, and the next one is tried. Its error is the last one if none helped, or an ``OSError``.
+        """
+        with self._lock:
+            known = self._fetches.get(expected.digest)
+            if known is not None:
+                return known
+            fetch: Future[bool] = Future()
+            self._fetches[expected.digest] = fetch
+        fetch.set_running_or_notify_cancel()  # nobody who waits can cancel it for the others
+        self._run(fetch, expected, origins)
+        return fetch
+
+    def _run(self, fetch: "Future[bool]", expected: Expected, origins: Sequence[BlobOrigin]) -> None:
+        found = False
+        problem: BaseException | None = None
+        try:
+            found = self._fetched(expected, origins)
         except (CachescopeError, OSError) as error:
-            fetch.error = error
+            problem = error
         except BaseException as error:
-            fetch.error = MirrorUnavailable("the fetch that was waited for broke off", hint="try again")
+            problem = MirrorUnavailable("the fetch that was waited for broke off", hint="try again")
             raise error from None
         finally:
+            # Who comes from here on asks anew, and then those who waited are told.
             with self._lock:
                 del self._fetches[expected.digest]
-            fetch.done.set()
+            if problem is not None:
+                fetch.set_exception(problem)
+            else:
+                fetch.set_result(found)
 
     def _fetched(self, expected: Expected, origins: Sequence[BlobOrigin]) -> bool:
         error: CachescopeError | None = None
@@ -166,31 +206,14 @@ class BlobStore:
     # -- what is there ------------------------------------------------------------------------------------------------
 
     def _path(self, digest: Digest) -> Path:
-        return self._folder / digest.algorithm / digest.hexadecimal[:2] / digest.hexadecimal
+        return Path(self._path_text(digest))
 
-    def _open_stored(self, expected: Expected) -> StoredBlob | None:
-        path = self._path(expected.digest)
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
-        try:
-            status = os.fstat(descriptor)
-            if not self._is_right(expected, descriptor, status):
-                path.unlink(missing_ok=True)
-                os.close(descriptor)
-                return None
-            now = time_ns()
-            if now - status.st_atime_ns > _USED_AGAIN_AFTER:
-                os.utime(descriptor, ns=(now, status.st_mtime_ns))
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return StoredBlob(descriptor, status.st_size)
+    def _path_text(self, digest: Digest) -> str:
+        return f"{self._folder}/{digest.algorithm}/{digest.hexadecimal[:2]}/{digest.hexadecimal}"
 
     def _is_right(self, expected: Expected, descriptor: int, status: os.stat_result) -> bool:
         """Say whether the bytes are those of the digest: looked at once in a process, and again if the file changed."""
-        identity = _Identity(status.st_ino, status.st_mtime_ns, status.st_size)
+        identity = _identity(status)
         if self._checked.get(expected.digest) == identity:
             return True
         # Of many who ask for a blob that stood there before this process began, one reads it.
@@ -212,8 +235,7 @@ class BlobStore:
 
     def _remember(self, digest: Digest, path: Path) -> None:
         with suppress(FileNotFoundError):  # another process made room already
-            status = path.stat()
-            self._note_checked(digest, _Identity(status.st_ino, status.st_mtime_ns, status.st_size))
+            self._note_checked(digest, _identity(path.stat()))
 
     def _note_checked(self, digest: Digest, identity: _Identity) -> None:
         if len(self._checked) >= _MOST_REMEMBERED:
@@ -269,6 +291,16 @@ class BlobStore:
                             Path(path).unlink()
                     elif not name.startswith("."):
                         yield _Entry(status.st_atime_ns, path, status.st_size)
+
+
+def _identity(status: os.stat_result) -> _Identity:
+    return _Identity(status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+def _note_use(descriptor: int, status: os.stat_result) -> None:
+    now = time_ns()
+    if now - status.st_atime_ns > _USED_AGAIN_AFTER:
+        os.utime(descriptor, ns=(now, status.st_mtime_ns))
 
 
 class _Entry(NamedTuple):

@@ -4,9 +4,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from cachescope.web import zero_copy
 
 __all__ = ["UNKNOWN", "Exchange", "observed"]
 
@@ -47,8 +50,8 @@ def observed(
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
-            elif message["type"] == "http.response.body":
-                sent += len(message["body"])
+            else:
+                sent += _body_bytes(message)
             await send(message)
 
         for tell in began:
@@ -68,3 +71,13 @@ def observed(
                 note(exchange)
 
     return answer
+
+
+def _body_bytes(message: Any) -> int:
+    match message["type"]:
+        case "http.response.body":
+            return len(message["body"])
+        case zero_copy.ZERO_COPY:
+            return int(message["count"])
+        case _:
+            return 0

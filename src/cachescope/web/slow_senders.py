@@ -5,6 +5,8 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from cachescope.web.zero_copy import handing_files_over
+
 __all__ = ["PromptProtocol"]
 
 _REQUEST_WITHIN = 15.0
@@ -12,9 +14,13 @@ _REQUEST_WITHIN = 15.0
 
 
 class PromptProtocol(H11Protocol):
-    """HTTP/1.1 as uvicorn speaks it, with a time by which a request is there."""
+    """HTTP/1.1 as uvicorn speaks it, with a time by which a request is there, and files sent by the kernel."""
 
     _late: asyncio.TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.app = handing_files_over(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin to wait for the first request."""

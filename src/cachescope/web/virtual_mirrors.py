@@ -4,13 +4,14 @@ What is refused is said in one line of plain text: a client asks for many docume
 """
 
 import asyncio
-import re
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from concurrent.futures import Executor, Future
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, TypeVar, assert_never
 
 from litestar import HttpMethod, Request, Response
+from litestar.enums import ScopeType
 from litestar.exceptions import LitestarException
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
@@ -19,10 +20,10 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from cachescope.model.errors import CachescopeError, CatalogueUnusable, NotInCatalogue
 from cachescope.model.virtual import VirtualMirror
 from cachescope.model.virtual_answers import (
+    Awaited,
     Document,
-    MirrorAnswer,
     SentOn,
-    StoredDocument,
+    StoredFile,
     Streamed,
     VirtualMirrors,
 )
@@ -31,25 +32,22 @@ from cachescope.present import virtual as present
 from cachescope.present.virtual_page import virtual_page
 from cachescope.web.leavable_threads import LeavableThreads
 from cachescope.web.lock_files import Site
-from cachescope.web.negotiation import Surface, entity_tag, is_current
+from cachescope.web.negotiation import Surface, is_current
 from cachescope.web.origin import Origin
+from cachescope.web.sent_files import SAFE, SentResponse, asked_part, cache_control, outgoing
 
 __all__ = ["VirtualMirrorPages"]
 
 _Request = Request[Any, Any, Any]
 _ROOT = "/mirror/"
 _METHODS = [HttpMethod.GET, HttpMethod.HEAD]
-_CHUNK = 256 * 1024
-_WAITING = 256
-"""Threads for clients that wait for sources or take bytes; made when they are needed."""
+_LOOKING_UP = 32
+"""Threads that ask the catalogue, and write indexes."""
 
-_ASK_AGAIN = "no-cache"
-"""May be kept, and is asked for again with its entity tag each time."""
+_WAITING = 224
+"""Threads that wait for sources; both are made when they are needed."""
 
-_FOR_EVER = "public, max-age=31536000, immutable"
-_SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
 _Answer = TypeVar("_Answer")
-_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
 
 
 class VirtualMirrorPages:
@@ -59,12 +57,14 @@ class VirtualMirrorPages:
         self._mirrors = mirrors
         self._origin = origin
         self._site = site
-        # Not the threads that pages are made in: a source that is slow must not keep these.
-        self._threads = LeavableThreads(_WAITING, name="mirror")
+        # Not the threads that pages are made in: a source that is slow must not keep these, nor what needs no source.
+        self._threads = LeavableThreads(_LOOKING_UP, name="mirror")
+        self._waiting = LeavableThreads(_WAITING, name="source")
 
     def handlers(self) -> list[HTTPRouteHandler]:
         """Return the rows: address, method, what answers."""
-        below = HTTPRouteHandler("/mirror/{path:path}", http_method=_METHODS, middleware=[_breaking_off])(
+        around = [self._at_once, _breaking_off]
+        below = HTTPRouteHandler("/mirror/{path:path}", http_method=_METHODS, middleware=around)(
             self._answered
         )
         return [
@@ -75,39 +75,57 @@ class VirtualMirrorPages:
             ),
         ]
 
+    def _at_once(self, app: ASGIApp) -> ASGIApp:
+        """Answer what was found out before in the event loop; all else by the handler, in threads."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == ScopeType.HTTP:
+                ready = self._mirrors.ready(scope["path"].removeprefix(_ROOT))
+                if ready is not None:
+                    await outgoing(scope, ready)(scope, receive, send)
+                    return
+            await app(scope, receive, send)
+
+        return answer
+
     async def _answered(self, request: _Request) -> Response[Any]:
-        return await self._in_thread(lambda: self._below(request))
-
-    async def _told(self, request: _Request) -> Response[bytes]:
-        # The facts wait for the index, too, which may have to be written.
-        return await self._in_thread(lambda: self._facts(request))
-
-    async def _in_thread(self, work: Callable[[], _Answer]) -> _Answer:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-    async def _in_threads(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-        """Give the pieces one by one, each waited for in a thread; lets go of them when the client hangs up."""
-        try:
-            while (piece := await self._in_thread(lambda: next(pieces, None))) is not None:
-                yield piece
-        finally:
-            # Not waited for: this may run while the event loop ends, and the thread may wait for its source.
-            with suppress(RuntimeError):  # the process ends
-                self._threads.submit(_close, pieces)
-
-    def _below(self, request: _Request) -> Response[Any]:
         path = request.scope["path"].removeprefix(_ROOT)
         try:
-            mirror, rest = self._mirrors.found(path)
-            if rest:
-                return self._document(request, self._mirrors.answer(mirror, rest, part=_part(request)))
+            answer = await self._found(path, asked_part(request.scope))
         except CachescopeError as error:
             if path.rstrip("/").count("/") == 0:
                 raise  # no document of a mirror, but a page
             if isinstance(error, CatalogueUnusable):
                 raise  # goes into the log, and what is told names no folder of this machine
             return _refused(request, error)
-        return self._page(request, mirror)
+        if isinstance(answer, VirtualMirror):
+            return await _in(self._waiting, lambda: self._page(request, answer))
+        return self._document(request, answer)
+
+    async def _found(self, path: str, part: tuple[int, int | None] | None) -> "VirtualMirror | _Final":
+        """Find an answer; who waits for what others fetch holds no thread meanwhile."""
+        answer = await _in(self._threads, lambda: self._mirrors.asked(path, part=part))
+        while isinstance(answer, Awaited):
+            threads = self._waiting
+            if answer.after is not None:
+                await _ended(answer.after)
+                threads = self._threads
+            answer = await _in(threads, answer.go_on)
+        return answer
+
+    async def _told(self, request: _Request) -> Response[bytes]:
+        # The facts wait for the index, too, which may have to be written.
+        return await _in(self._waiting, lambda: self._facts(request))
+
+    async def _in_threads(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+        """Give the pieces one by one, each waited for in a thread; lets go of them when the client hangs up."""
+        try:
+            while (piece := await _in(self._waiting, lambda: next(pieces, None))) is not None:
+                yield piece
+        finally:
+            # Not waited for: this may run while the event loop ends, and the thread may wait for its source.
+            with suppress(RuntimeError):  # the process ends
+                self._threads.submit(_close, pieces)
 
     def _facts(self, request: _Request) -> Response[bytes]:
         mirror, rest = self._mirrors.found(request.scope["path"].removeprefix(urls.api(_ROOT)))
@@ -124,20 +142,12 @@ class VirtualMirrorPages:
         body = present.render_list_json(self._mirrors.mirrors())
         return self._site.told(request, body, Surface.JSON, 0)
 
-    def _document(self, request: _Request, answer: MirrorAnswer) -> Response[Any]:
+    def _document(self, request: _Request, answer: "_Final") -> Response[Any]:
         match answer:
-            case Document():
-                headers = _headers(entity_tag(answer.content), len(answer.content), lasting=answer.lasting)
-                return _whole(request, answer.content, headers, answer.media_type)
-            case StoredDocument():
-                headers = _headers(f'"{answer.digest}"', answer.size, lasting=answer.lasting)
-                if request.method == HttpMethod.HEAD or _has(request, headers):
-                    return _whole(request, b"", headers, answer.media_type)
-                return Stream(
-                    self._in_threads(_pieces(answer)), headers=headers, media_type=answer.media_type
-                )
+            case Document() | StoredFile():
+                return SentResponse(outgoing(request.scope, answer))
             case SentOn():
-                headers = {**_SAFE, "Location": answer.address, "Cache-Control": "no-store"}
+                headers = {**SAFE, "Location": answer.address, "Cache-Control": "no-store"}
                 return Response(b"", status_code=HTTPStatus.FOUND, headers=headers)
             case Streamed():
                 return self._streamed(request, answer)
@@ -146,16 +156,23 @@ class VirtualMirrorPages:
 
     def _streamed(self, request: _Request, answer: Streamed) -> Response[Any]:
         blob = answer.blob
-        headers = _headers(f'"{answer.digest}"', blob.size, lasting=True)
-        headers["Accept-Ranges"] = "bytes"
-        if _has(request, headers):  # before the range is looked at (RFC 9110, 13.2.2)
+        tag = f'"{answer.digest}"'
+        headers = {
+            **SAFE,
+            "ETag": tag,
+            "Cache-Control": cache_control(lasting=True),
+            "Accept-Ranges": "bytes",
+        }
+        if is_current(request.headers.get("if-none-match", ""), tag):  # before the range is looked at
             blob.close()
-            return _whole(request, b"", headers, "application/octet-stream")
+            return Response(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+        if blob.size is not None:
+            headers["Content-Length"] = str(blob.size)
         status = HTTPStatus.OK
         if answer.partial and blob.total is not None and blob.size is not None:
             if not blob.size:
                 blob.close()
-                refused = {**_SAFE, "Content-Range": f"bytes */{blob.total}", "Cache-Control": "no-store"}
+                refused = {**SAFE, "Content-Range": f"bytes */{blob.total}", "Cache-Control": "no-store"}
                 return Response(b"", status_code=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=refused)
             status = HTTPStatus.PARTIAL_CONTENT
             last = answer.start + blob.size - 1
@@ -163,44 +180,34 @@ class VirtualMirrorPages:
         media_type = "application/octet-stream"
         if request.method == HttpMethod.HEAD:
             blob.close()
-            if status == HTTPStatus.PARTIAL_CONTENT:
-                return Response(b"", status_code=status, headers=headers, media_type=media_type)
-            return _whole(request, b"", headers, media_type)
+            return Response(b"", status_code=status, headers=headers, media_type=media_type)
         return Stream(
             self._in_threads(_given(answer)), status_code=status, headers=headers, media_type=media_type
         )
 
 
-def _headers(tag: str, size: int | None, *, lasting: bool) -> dict[str, str]:
-    headers = {**_SAFE, "ETag": tag, "Cache-Control": _FOR_EVER if lasting else _ASK_AGAIN}
-    return headers if size is None else {**headers, "Content-Length": str(size)}
+_Final = Document | StoredFile | SentOn | Streamed
 
 
-def _has(request: _Request, headers: Mapping[str, str]) -> bool:
-    return is_current(request.headers.get("if-none-match", ""), headers["ETag"])
+async def _in(threads: Executor, work: Callable[[], _Answer]) -> _Answer:
+    return await asyncio.get_running_loop().run_in_executor(threads, work)
 
 
-def _whole(request: _Request, content: bytes, headers: Mapping[str, str], media_type: str) -> Response[bytes]:
-    if _has(request, headers):
-        kept = {name: value for name, value in headers.items() if name != "Content-Length"}
-        return Response(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=kept)
-    body = b"" if request.method == HttpMethod.HEAD else content
-    return Response(body, headers=dict(headers), media_type=media_type)
+async def _ended(work: "Future[Any]") -> None:
+    """Wait until work of other threads has ended, well or not, without a thread."""
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
 
+    def tell() -> None:
+        if not ended.done():
+            ended.set_result(None)
 
-def _pieces(answer: StoredDocument) -> Iterator[bytes]:
-    with answer.file.open("rb") as file:
-        while piece := file.read(_CHUNK):
-            yield piece
+    def told(_: "Future[Any]") -> None:
+        with suppress(RuntimeError):  # the event loop ends: nobody waits any more
+            loop.call_soon_threadsafe(tell)
 
-
-def _part(request: _Request) -> tuple[int, int | None] | None:
-    """Read a range of bytes; several at once, or one from the end, are not given: the whole is an answer, too."""
-    found = _RANGE.fullmatch(request.headers.get("range", "").strip())
-    if found is None or "if-range" in request.headers:
-        return None
-    start, last = int(found[1]), int(found[2]) if found[2] else None
-    return None if last is not None and last < start else (start, last + 1 if last is not None else None)
+    work.add_done_callback(told)
+    await ended
 
 
 def _given(answer: Streamed) -> Iterator[bytes]:
@@ -238,6 +245,6 @@ def _close(pieces: Iterator[bytes]) -> None:
 def _refused(request: _Request, error: CachescopeError) -> Response[bytes]:
     hint = f" ({error.hint})" if error.hint else ""
     text = f"{error}{hint}\n".encode("utf-8", "replace")
-    headers = {**_SAFE, "Cache-Control": "no-store", "Content-Length": str(len(text))}
+    headers = {**SAFE, "Cache-Control": "no-store", "Content-Length": str(len(text))}
     body = b"" if request.method == HttpMethod.HEAD else text
     return Response(body, status_code=error.http_status, headers=headers, media_type="text/plain")
