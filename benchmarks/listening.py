@@ -28,8 +28,21 @@ class Server:
 
     def resident_bytes(self) -> int:
         """Memory that it and its children have resident."""
+        return sum(map(_resident, self._processes()))
+
+    def cpu_seconds(self) -> float:
+        """Processor time that it and its children have taken so far."""
+        return sum(map(_spent, self._processes()))
+
+    def _processes(self) -> list[int]:
         children = Path(f"/proc/{self.process}/task/{self.process}/children").read_text(encoding="ascii")
-        return sum(map(_resident, [self.process, *map(int, children.split())]))
+        return [self.process, *map(int, children.split())]
+
+
+def _spent(process: int) -> float:
+    # The name of the program comes before, in parentheses, and may hold anything.
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident(process: int) -> int:

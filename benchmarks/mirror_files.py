@@ -90,7 +90,7 @@ class IndexWriter:
         unnamed.replace(self.path)
         (self.folder / INDEX_MANIFEST).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / "v3" / "layout.json").write_text('{"signing": "gpg"}', encoding="ascii")
-        manifest = _manifest(_blob(self.size, INDEX_MEDIA_TYPE, "none", checksum))
+        manifest = manifest_text(blob_entry(self.size, INDEX_MEDIA_TYPE, "none", checksum))
         (self.folder / INDEX_MANIFEST).write_text(manifest, encoding="ascii")
 
 
@@ -108,9 +108,11 @@ def write_spec_manifest(folder: Path, name: str, version: str, digest: str) -> N
     # From 16 KiB to 512 MiB, every power of two as likely as the others: many small ones, few large.
     archive = int(2 ** (14 + 15 * int.from_bytes(sizes[:4]) / 2**32))
     document = 2_000 + int.from_bytes(sizes[4:6])
-    manifest = _manifest(
-        _blob(archive, TARBALL_MEDIA_TYPE, "gzip", hashlib.sha256(f"tarball {digest}".encode()).hexdigest()),
-        _blob(document, SPEC_MEDIA_TYPE, "gzip", hashlib.sha256(f"spec {digest}".encode()).hexdigest()),
+    manifest = manifest_text(
+        blob_entry(
+            archive, TARBALL_MEDIA_TYPE, "gzip", hashlib.sha256(f"tarball {digest}".encode()).hexdigest()
+        ),
+        blob_entry(document, SPEC_MEDIA_TYPE, "gzip", hashlib.sha256(f"spec {digest}".encode()).hexdigest()),
     )
     place = folder / "v3" / "manifests" / "spec" / name
     place.mkdir(parents=True, exist_ok=True)
@@ -118,7 +120,7 @@ def write_spec_manifest(folder: Path, name: str, version: str, digest: str) -> N
     (place / file).write_text(manifest, encoding="ascii")
 
 
-def _blob(size: int, media_type: str, compression: str, checksum: str) -> dict[str, object]:
+def blob_entry(size: int, media_type: str, compression: str, checksum: str) -> dict[str, object]:
     return {
         "contentLength": size,
         "mediaType": media_type,
@@ -128,6 +130,6 @@ def _blob(size: int, media_type: str, compression: str, checksum: str) -> dict[s
     }
 
 
-def _manifest(*blobs: dict[str, object]) -> str:
+def manifest_text(*blobs: dict[str, object]) -> str:
     # As Spack writes it: lines, but no indentation.
     return json.dumps({"version": 3, "data": blobs}, indent=0, separators=(",", ":"))

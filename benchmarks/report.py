@@ -78,6 +78,20 @@ client, one connection, each page of a kind asked for in turn after one round to
 not in content: datasette shows rows and facets, cachescope what it says in words, dependencies and look-alikes too.
 
 """,
+    "virtual": """\
+## Virtual mirrors
+
+What Spack takes to concretize with reuse: without a mirror, from a generated one as it is, and from what fits the host of it,
+served by `cachescope serve`.
+
+""",
+    "blobs": """\
+## Blobs
+
+Stored blobs and signed manifests of a virtual mirror, as many clients ask for them, beside nginx (Debian's) over the folder of the
+same mirror. nginx in front of the store (docs/user/serve.md) is what a large site does; these figures are without it.
+
+""",
     "load": """\
 ## Load
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import blobs
 import bucket_sync
 import growth
 import load
@@ -179,6 +180,7 @@ def _benchmarks(
         "load": of_load,
         "site": lambda: site_files.block(plan, site_files.benchmark(plan)),
         "virtual": of_virtual,
+        "blobs": lambda: blobs.block(plan, blobs.benchmark(plan, profile.load_seconds), profile.load_seconds),
     }
 
 
@@ -207,7 +209,8 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    names = ["start", "sync", "growth", "bucket", "packages", "queries", "pages", "load", "site", "virtual"]
+    names = ["start", "sync", "growth", "bucket", "packages", "queries", "pages", "load", "site"]
+    names += ["virtual", "blobs"]
     parser.add_argument(
         "--profile", choices=list(PROFILES), default="short", help="how large (default short)"
     )
