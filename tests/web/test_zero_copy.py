@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 from litestar.enums import ScopeType
-from litestar.types import Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cachescope.model.virtual import OpenFile
@@ -50,8 +50,8 @@ class OneFile:
 
 
 @contextmanager
-def _served(app: OneFile, http: type = PromptProtocol) -> Iterator[int]:
-    watched = observed(app, began=[], ended=[app.note])
+def _served(app: OneFile, http: type = PromptProtocol, inner: ASGIApp | None = None) -> Iterator[int]:
+    watched = observed(inner or app, began=[], ended=[app.note])
     config = uvicorn.Config(watched, http=http, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -119,6 +119,27 @@ def test_a_file_that_is_shorter_than_was_said_breaks_off(app: OneFile) -> None:
             connection.getresponse().read()
         connection.close()
     _all_closed(app)
+
+
+def test_head_and_small_body_come_in_one_packet(app: OneFile) -> None:
+    with _served(app) as port, socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nRange: bytes=0-99\r\n\r\n")
+        got = client.recv(10_000)
+    assert got.startswith(b"HTTP/1.1 206")
+    assert got.endswith(b"\r\n\r\n" + CONTENT[:100])
+
+
+def test_what_breaks_off_before_its_first_byte_is_no_whole_answer(app: OneFile) -> None:
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+
+    with _served(app, inner=broken) as port, socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        with client.makefile("rb") as answer:
+            got = answer.read()
+    assert got.startswith(b"HTTP/1.1 200")
+    assert got.endswith(b"\r\n\r\n")
 
 
 def test_a_server_without_the_extension_is_given_pieces(app: OneFile) -> None:

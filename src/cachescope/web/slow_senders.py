@@ -5,7 +5,7 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from cachescope.web.zero_copy import handing_files_over
+from cachescope.web.zero_copy import sending_well
 
 __all__ = ["PromptProtocol"]
 
@@ -20,7 +20,7 @@ class PromptProtocol(H11Protocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.app = handing_files_over(self)
+        self.app = sending_well(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin to wait for the first request."""
