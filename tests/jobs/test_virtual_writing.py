@@ -88,7 +88,7 @@ def test_the_first_source_that_has_a_hash_gives_it(opened: OpenCatalogue, tmp_pa
     for order, gives in ((("a", "b"), [1, 1]), (("b", "a"), [2, 0])):
         current = _current(opened, tmp_path, *order)
         assert [one.gives for one in report_of(opened.catalogue, current).sources] == gives
-        assert current.written.source_of(LIB["hash"]) == current.sources[0].id
+        assert current.written.source_of(LIB["hash"], Layout.V3) == current.sources[0].id
 
 
 def test_a_filter_chooses_roots_and_what_they_need_comes_along(opened: OpenCatalogue, tmp_path: Path) -> None:
@@ -255,18 +255,74 @@ def test_a_whole_ref_is_its_mirrors_by_name(opened: OpenCatalogue, tmp_path: Pat
     assert _present(current) == {"app", "lib"}
 
 
-def test_a_source_of_another_index_version_is_excluded_and_told(
+def _old(name: str) -> mirrors.Node:
+    node = {**mirrors.node(name), "compiler": {"name": "gcc", "version": "9"}}
+    del node["annotations"]
+    return node
+
+
+@pytest.mark.parametrize("order", [("older", "old"), ("old", "older")])
+def test_sources_with_older_indexes_are_read_by_who_reads_the_newest(
+    opened: OpenCatalogue, tmp_path: Path, order: tuple[str, str]
+) -> None:
+    for name, version in (("older", "6"), ("old", "7")):
+        one = _old(name)
+        mirrors.write_v2(tmp_path / name, mirrors.index({one["hash"]: mirrors.record(one)}, version=version))
+        opened.sync(name, tmp_path / name)
+    current = _current(opened, tmp_path, *order)
+    assert [one.excluded for one in current.sources] == ["", ""]
+    assert [one.version for one in current.written.facts.indexes] == ["7"]
+    assert _present(current, Layout.V2) == {"older", "old"}
+
+
+def test_a_source_whose_index_others_of_its_layout_cannot_read_is_excluded_and_told(
     opened: OpenCatalogue, tmp_path: Path
 ) -> None:
-    opened.sync("old", V2)
-    older = {**mirrors.node("older"), "compiler": {"name": "gcc", "version": "9"}}
-    mirrors.write_v2(tmp_path / "older", mirrors.index({older["hash"]: mirrors.record(older)}, version="6"))
-    opened.sync("older", tmp_path / "older")
-    sources = _current(opened, tmp_path, "old", "older").sources
-    assert [one.excluded for one in sources] == [
+    for name, version in (("new", "8"), ("old", "7")):
+        one = mirrors.node(name) if version == "8" else _old(name)
+        mirrors.write_v2(tmp_path / name, mirrors.index({one["hash"]: mirrors.record(one)}, version=version))
+        opened.sync(name, tmp_path / name)
+    current = _current(opened, tmp_path, "new", "old")
+    assert [one.excluded for one in current.sources] == [
+        "its index has version 8, others of layout v2 have 7, and who reads that cannot read it",
         "",
-        "its index has version 6, the first source of layout v2 has 7",
     ]
+    assert _present(current, Layout.V2) == {"old"}
+
+
+def test_a_mirror_of_both_layouts_gives_each_all_that_it_has(opened: OpenCatalogue, tmp_path: Path) -> None:
+    """A mirror that is being migrated: Spack before 1.0 reads its old layout alone."""
+    needed, moved, whole, alone = (_old(name) for name in ("needed", "moved", "whole", "alone"))
+    for one, needs in ((moved, needed), (whole, alone)):
+        one["dependencies"] = [
+            {
+                "name": needs["name"],
+                "hash": needs["hash"],
+                "parameters": {"deptypes": ["link"], "virtuals": []},
+            }
+        ]
+    folder = tmp_path / "both"
+    mirrors.write_v2(folder, mirrors.index(mirrors.installs([moved, whole, alone], [needed]), version="7"))
+    annotated = []
+    for one in (needed, moved):
+        copy = {key: value for key, value in one.items() if key not in {"compiler", "hash"}}
+        note = {"original_specfile_version": 4, "compiler": "gcc@=9"}
+        annotated.append({**copy, "annotations": note, "hash": one["hash"]})
+    mirrors.write_v3(folder, mirrors.index(mirrors.installs(annotated)))
+    opened.sync("both", folder)
+    current = _current(opened, tmp_path, "both")
+    assert _present(current, Layout.V3) == {"needed", "moved"}
+    assert _present(current, Layout.V2) == {"whole", "alone"}, "of 'moved' the closure is not whole in v2"
+    mirrors.write_v2(folder, mirrors.index(mirrors.installs([moved, whole, alone, needed]), version="7"))
+    opened.sync("both", folder)
+    current = _current(opened, tmp_path, "both")
+    assert _present(current, Layout.V3) == {"needed", "moved"}
+    assert _present(current, Layout.V2) == {"needed", "moved", "whole", "alone"}
+    assert [one.gives for one in report_of(opened.catalogue, current).sources] == [2, 4]
+    by_layout = {one.layout: one.id for one in current.sources}
+    for layout in (Layout.V3, Layout.V2):
+        assert current.written.source_of(moved["hash"], layout) == by_layout[layout]
+    assert current.written.facts.present == 4
 
 
 def test_a_name_that_the_catalogue_has_not_is_refused(opened: OpenCatalogue, tmp_path: Path) -> None:
@@ -278,7 +334,7 @@ def test_a_mirror_of_nothing_has_an_empty_index(opened: OpenCatalogue, tmp_path:
     _sync(opened, tmp_path, "site", [LIB], GLIBC)
     current = _current(opened, tmp_path, "site", query="app")
     assert _records(current) == {}
-    assert current.written.source_of(LIB["hash"]) is None
+    assert current.written.source_of(LIB["hash"], Layout.V3) is None
 
 
 def test_a_folder_that_cannot_be_written_is_told_with_its_setting(

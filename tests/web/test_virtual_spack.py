@@ -121,9 +121,9 @@ def clean_spack(tmp_path: Path, shared: Path, recipes_cache: Path) -> Iterator[C
 
 
 @contextmanager
-def served(db: Path) -> Iterator[str]:
+def served(db: Path, *options: str) -> Iterator[str]:
     """Serve a catalogue; yields the address of the site."""
-    with start("serve", "--port", "0", db=db, environment={"PYTHONUNBUFFERED": "1"}) as server:
+    with start("serve", "--port", "0", *options, db=db, environment={"PYTHONUNBUFFERED": "1"}) as server:
         assert server.stdout is not None
         told = server.stdout.readline().decode()
         drained = threading.Thread(target=server.stdout.read)
@@ -176,6 +176,43 @@ def test_a_clean_spack_installs_from_a_virtual_mirror_by_redirect(
     assert "Spackbot" in agents
 
 
+@pytest.mark.parametrize("way", ["stream", "store"])
+def test_a_clean_spack_installs_what_the_server_hands_on(
+    way: str, clean_spack: CleanSpack, tmp_path: Path, shared: Path
+) -> None:
+    db = tmp_path / "catalogue.sqlite"
+    options = ("--stream",) if way == "stream" else ("--store", str(tmp_path / "store"))
+    with MirrorServer(folder=shared / "caches" / "v3-crafted-signed") as source:
+        _catalogue(db, crafted=source.url)
+        with served(db, *options) as site:
+            clean_spack.uses(f"{site}/mirror/crafted/root")
+            clean_spack("install", "--cache-only", f"/{SCRIPT[:7]}")
+    assert _installed(clean_spack) >= {f"{SCRIPT[:7]} cr-script@1.1", f"{DATA[:7]} cr-data@2024.10.01"}
+    # Spack asked the server alone.
+    agents = {one.headers.get("user-agent", "").split("/")[0] for one in source.requests}
+    assert "Spackbot" not in agents
+
+
+def test_a_clean_spack_installs_from_a_folder_that_was_pulled(
+    clean_spack: CleanSpack, tmp_path: Path, shared: Path, run: CommandLine
+) -> None:
+    db, pulled = tmp_path / "catalogue.sqlite", tmp_path / "pulled"
+    cache = shared / "caches" / "v3-crafted-signed"
+    _catalogue(db, crafted=str(cache))
+    key = tmp_path / "key.asc"
+    key.write_bytes(_public_key(cache))
+    run.well("--db", db, "pull", f"/{SCRIPT}", "--from", "crafted", "--to", pulled, "--trust", key)
+    clean_spack.uses(pulled.as_uri())
+    clean_spack("install", "--cache-only", f"/{SCRIPT[:7]}")
+    assert _installed(clean_spack) >= {f"{SCRIPT[:7]} cr-script@1.1", f"{DATA[:7]} cr-data@2024.10.01"}
+
+
+def _public_key(cache: Path) -> bytes:
+    (manifest,) = (cache / "v3" / "manifests" / "key").glob("*.key.manifest.json")
+    digest: str = json.loads(manifest.read_bytes())["data"][0]["checksum"]
+    return (cache / "blobs" / "sha256" / digest[:2] / digest).read_bytes()
+
+
 def test_a_clean_spack_installs_from_a_union_whose_sources_are_folders(
     clean_spack: CleanSpack, tmp_path: Path, shared: Path, run: CommandLine
 ) -> None:
@@ -209,8 +246,9 @@ def test_what_is_left_out_is_refused_by_name(
     assert "cr-plugin" not in clean_spack("find", code=None)
 
 
-def test_an_archive_that_somebody_changed_is_refused(
-    clean_spack: CleanSpack, tmp_path: Path, shared: Path, run: CommandLine
+@pytest.mark.parametrize("damage", ["changed", "lost"])
+def test_an_archive_that_is_changed_or_lost_is_not_installed(
+    damage: str, clean_spack: CleanSpack, tmp_path: Path, shared: Path, run: CommandLine
 ) -> None:
     db = tmp_path / "catalogue.sqlite"
     folder = tmp_path / "changed"
@@ -218,7 +256,10 @@ def test_an_archive_that_somebody_changed_is_refused(
     (manifest,) = folder.glob(f"v3/manifests/spec/cr-script/*{SCRIPT}*")
     digest = manifest.read_text().split('"checksum":"')[1][:64]
     blob = folder / "blobs" / "sha256" / digest[:2] / digest
-    blob.write_bytes(blob.read_bytes()[:-1] + b"!")
+    if damage == "changed":
+        blob.write_bytes(blob.read_bytes()[:-1] + b"!")
+    else:
+        blob.unlink()
     with MirrorServer({"/never": Answer()}, folder=folder) as source:
         _catalogue(db, crafted=source.url)
         run.well("--db", db, "virtual", "define", "lab", "--from", "crafted")

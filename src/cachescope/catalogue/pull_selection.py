@@ -13,7 +13,7 @@ from cachescope.catalogue.originals import RecordReader
 from cachescope.catalogue.run_closures import Dependencies, read_dependencies
 from cachescope.catalogue.scope import Scope
 from cachescope.catalogue.summaries import chunks
-from cachescope.catalogue.virtual_sources import sources_of_virtual
+from cachescope.catalogue.virtual_sources import index_versions, sources_of_virtual
 from cachescope.model.archive import Binary
 from cachescope.model.identity import DagHash
 from cachescope.model.mirror import Layout
@@ -195,11 +195,10 @@ def _indexes(
     connection: Connection, chosen: Sequence[PulledBinary], dependencies: Dependencies
 ) -> list[ListedSpecs]:
     given: dict[Layout, set[int]] = {}
-    versions: dict[Layout, str] = {}
+    versions = index_versions(one.sources[0] for one in chosen)
     for one in chosen:
         first = one.sources[0]
         given.setdefault(first.layout, set()).add(one.key)
-        versions.setdefault(first.layout, first.index_version)
     found = []
     for layout, keys in sorted(given.items(), reverse=True):
         listed = dependencies.below(keys)

@@ -3,6 +3,9 @@
 In the words of ``VirtualMirror``: the first source that has a binary of a hash gives it. A spec that fits the filter is a
 root. A root is in the mirror with its whole run closure, or not at all, unless gaps are allowed. All that these specs
 depend on otherwise (externals, what only building needs) is mentioned.
+
+A client of layout v2 alone (Spack before 1.0) sees nothing of v3. So what sources of v2 have, with a run closure that is
+whole in v2, is given there too, by the first source of v2; clients of both layouts find it in v3 first.
 """
 
 from collections import Counter
@@ -19,6 +22,7 @@ from cachescope.catalogue.knowledge import Knowledge
 from cachescope.catalogue.run_closures import Dependencies, read_dependencies
 from cachescope.catalogue.scope import Scope
 from cachescope.catalogue.summaries import chunks
+from cachescope.catalogue.virtual_sources import index_versions
 from cachescope.model.hosts import Host, HostVerdict, Runnable
 from cachescope.model.identity import DagHash
 from cachescope.model.mirror import Layout
@@ -39,6 +43,9 @@ class SelectedIndex:
 
     layout: Layout
     version: str
+    given: Mapping[int, int]
+    """The source that gives each spec that is present in this layout."""
+
     hashes: Sequence[tuple[str, int]]
     """All its specs with their keys, sorted by hash: those that this layout gives, and all that they depend on."""
 
@@ -81,6 +88,9 @@ def select_virtual(
     for key in unrecorded & giving.keys():
         del giving[key]
     roots, absent = _roots(connection, mirror, giving)
+    given_in_v2 = _winners(connection, [one for one in sources if one.layout is Layout.V2])
+    for key in unrecorded & given_in_v2.keys():
+        del given_in_v2[key]
     dependencies = read_dependencies(connection, roots)
     refused: Mapping[int, HostVerdict] = {}
     if host is not None:
@@ -94,12 +104,20 @@ def select_virtual(
     lacks = dependencies.gaps(available, externals)
     kept = roots if mirror.incomplete else [key for key in roots if key not in lacks]
     present = dependencies.run_closure(kept, available)
-    counts = Counter(giving[key] for key in present)
+    layouts = {one.id: one.layout for one in sources}
+    given: dict[Layout, dict[int, int]] = {}
+    for key in present:
+        given.setdefault(layouts[giving[key]], {})[key] = giving[key]
+    # Roots that are whole in v2 alone, too.
+    in_v2 = available & given_in_v2.keys()
+    lacks_in_v2 = dependencies.gaps(in_v2, externals)
+    wanted = [key for key in roots if key in in_v2 and (mirror.incomplete or key not in lacks_in_v2)]
+    for key in dependencies.run_closure(wanted, in_v2):
+        given.setdefault(Layout.V2, {})[key] = given_in_v2[key]
+    counts = Counter(source for one in given.values() for source in one.values())
     return Selection(
         sources=[replace(one, gives=counts[one.id]) for one in sources],
-        indexes=list(
-            _indexes(connection, sources, {key: giving[key] for key in present}, dependencies, unrecorded)
-        ),
+        indexes=list(_indexes(connection, sources, given, dependencies, unrecorded)),
         present={key: giving[key] for key in present},
         left_out={} if mirror.incomplete else {key: lacks[key] for key in roots if key in lacks},
         reasons=_explaining(giving, refused, unrecorded),
@@ -110,22 +128,22 @@ def select_virtual(
 def _indexes(
     connection: Connection,
     sources: Sequence[VirtualSource],
-    present: Mapping[int, int],
+    given: Mapping[Layout, Mapping[int, int]],
     dependencies: Dependencies,
     unrecorded: set[int],
 ) -> Iterator[SelectedIndex]:
-    layouts = {one.id: one.layout for one in sources}
-    given: dict[Layout, set[int]] = {}
-    for key, source in present.items():
-        given.setdefault(layouts[source], set()).add(key)
-    for one in {one.layout: one for one in reversed(sources) if not one.excluded}.values():
-        if one.layout not in given and (given or one.layout != sources[0].layout):
+    usable = [one for one in sources if not one.excluded]
+    versions = index_versions(usable)
+    for layout in dict.fromkeys(one.layout for one in usable):
+        if layout not in given and (given or layout != sources[0].layout):
             continue
+        here = given.get(layout, {})
         # A spec without a record cannot be written, and Spack drops edges to what an index does not have.
-        listed = dependencies.below(given.get(one.layout, ())) - unrecorded
+        listed = dependencies.below(here) - unrecorded
         yield SelectedIndex(
-            layout=one.layout,
-            version=one.index_version,
+            layout=layout,
+            version=versions[layout],
+            given=here,
             hashes=_sorted_hashes(connection, listed),
             dependents=dependencies.dependents(listed),
         )

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, func, select
@@ -15,17 +15,20 @@ from cachescope.model.mirror import Layout, MirrorUrl
 from cachescope.model.sightings import Against
 from cachescope.model.virtual import VirtualMirror, VirtualSource
 
-__all__ = ["sources_of_virtual", "state_of_virtual"]
+__all__ = ["index_versions", "sources_of_virtual", "state_of_virtual"]
 
-_FORM = 1
+_FORM = 2
 """Of what is written for a virtual mirror: counted up when other bytes are written for the same content."""
+
+_NEWEST_IN_V2 = 7
+"""Of an index, for a Spack that knows layout v2 alone; a spec of a newer one cannot be written for it."""
 
 
 def sources_of_virtual(connection: Connection, mirror: VirtualMirror) -> Sequence[VirtualSource]:
     """Return the sources in their order: as they are named; of one mirror v3 before v2; of a ref the mirrors by name.
 
     A mirror is its default index; its views are sources where they are named, or where it has nothing else. One layout
-    has one index of one version: a source of another version than the first one of its layout is excluded.
+    has one index of one version (``index_versions``): a source of a newer one is excluded.
     1 statement. Raises ``NotInCatalogue`` for a name that the catalogue has not, or that has no index.
     """
     known = _known_sources(connection)
@@ -46,7 +49,7 @@ def sources_of_virtual(connection: Connection, mirror: VirtualMirror) -> Sequenc
             )
         for one in named:
             found.setdefault(one.id, one)
-    return _of_one_version(list(found.values()))
+    return _readable_together(list(found.values()))
 
 
 def state_of_virtual(
@@ -109,18 +112,30 @@ def _default_first(group: Sequence[VirtualSource]) -> Sequence[VirtualSource]:
     return [one for one in group if one.name.view is None] or group
 
 
-def _of_one_version(sources: Sequence[VirtualSource]) -> Sequence[VirtualSource]:
-    versions: dict[Layout, str] = {}
+def index_versions(sources: Iterable[VirtualSource]) -> Mapping[Layout, str]:
+    """Return the version of the index of each layout: the newest that its sources have, and all its clients read."""
+    versions: dict[Layout, list[int]] = {}
     for one in sources:
-        versions.setdefault(one.layout, one.index_version)
+        versions.setdefault(one.layout, []).append(int(one.index_version))
+    return {layout: str(_version(layout, some)) for layout, some in versions.items()}
+
+
+def _version(layout: Layout, versions: Sequence[int]) -> int:
+    # Records are turned for a newer version, as Spack does; for an older one only what had its shape once can be.
+    old = [one for one in versions if one <= _NEWEST_IN_V2] if layout is Layout.V2 else []
+    return max(old or versions)
+
+
+def _readable_together(sources: Sequence[VirtualSource]) -> Sequence[VirtualSource]:
+    versions = index_versions(sources)
     return [
         one
-        if one.index_version == versions[one.layout]
+        if int(one.index_version) <= int(versions[one.layout])
         else replace(
             one,
             excluded=(
-                f"its index has version {one.index_version}, "
-                f"the first source of layout {one.layout} has {versions[one.layout]}"
+                f"its index has version {one.index_version}, others of layout {one.layout} have "
+                f"{versions[one.layout]}, and who reads that cannot read it"
             ),
         )
         for one in sources

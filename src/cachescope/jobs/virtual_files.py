@@ -4,7 +4,7 @@
 
     facts.json        what is said of it; written last, and the folder is moved to its place as a whole
     v3.json, v2.json  the index of each layout that is served
-    present.bin       32 bytes of hash and 4 of the source's key for each present spec, sorted
+    v3.bin, v2.bin    32 bytes of hash and 4 of the source's key for each spec that is present in the layout, sorted
     left-out.bin      32 bytes of hash and 32 of a hash that it lacks, sorted
 
 The tables are searched in the file, mapped, so that all processes of a server share them.
@@ -12,7 +12,7 @@ The tables are searched in the file, mapped, so that all processes of a server s
 
 import mmap
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -81,9 +81,10 @@ class WrittenMirror:
         """Return what is stored of the index of a layout; None where that is not served."""
         return next((one for one in self.facts.indexes if one.layout == layout), None)
 
-    def source_of(self, dag_hash: DagHash) -> int | None:
-        """Return the key of the source that gives a spec; None for one that is not present."""
-        found = self._present.find(dag_hash)
+    def source_of(self, dag_hash: DagHash, layout: Layout) -> int | None:
+        """Return the key of the source that gives a spec in a layout; None for one that is not present there."""
+        table = self._given.get(layout)
+        found = table.find(dag_hash) if table is not None else None
         return int.from_bytes(found, "big") if found is not None else None
 
     def lacks(self, dag_hash: DagHash) -> DagHash | None:
@@ -92,8 +93,10 @@ class WrittenMirror:
         return DagHash(found.decode()) if found is not None else None
 
     @cached_property
-    def _present(self) -> "_Table":
-        return _Table(self.folder / "present.bin", _KEY_BYTES)
+    def _given(self) -> "Mapping[Layout, _Table]":
+        return {
+            one.layout: _Table(_given_file(self.folder, one.layout), _KEY_BYTES) for one in self.facts.indexes
+        }
 
     @cached_property
     def _left_out(self) -> "_Table":
@@ -136,9 +139,15 @@ def write_table(file: Path, rows: Iterable[tuple[str, bytes]]) -> None:
             out.write(dag_hash.encode() + value)
 
 
-def write_present(folder: Path, rows: Iterable[tuple[str, int]]) -> None:
-    """Write which source gives each present spec."""
-    write_table(folder / "present.bin", ((one, source.to_bytes(_KEY_BYTES, "big")) for one, source in rows))
+def _given_file(folder: Path, layout: Layout) -> Path:
+    return folder / f"{layout}.bin"
+
+
+def write_given(folder: Path, layout: Layout, rows: Iterable[tuple[str, int]]) -> None:
+    """Write which source gives each spec that is present in a layout."""
+    write_table(
+        _given_file(folder, layout), ((one, source.to_bytes(_KEY_BYTES, "big")) for one, source in rows)
+    )
 
 
 def write_left_out(folder: Path, rows: Iterable[tuple[str, str]]) -> None:

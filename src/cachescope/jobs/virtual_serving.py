@@ -214,7 +214,7 @@ class VirtualServing:
 
     def _given(self, current: Current, asked: SpecAsked) -> Wanted:
         """Return what is asked for and the source that gives it; only by the path that the catalogue makes of it."""
-        key = current.written.source_of(asked.hash)
+        key = current.written.source_of(asked.hash, asked.layout)
         if key is None:
             self._refuse(current, asked)
         source = next(one for one in current.sources if one.id == key)

@@ -30,8 +30,8 @@ from cachescope.jobs.virtual_files import (
     WrittenMirror,
     read_written,
     write_facts,
+    write_given,
     write_left_out,
-    write_present,
 )
 from cachescope.model.errors import CatalogueUnusable, UserInputError
 from cachescope.model.hosts import Host
@@ -168,12 +168,14 @@ class VirtualWriter:
     def _written_into(
         self, connection: Connection, mirror: VirtualMirror, selection: Selection, folder: Path
     ) -> Facts:
-        indexes = [_write_index(connection, selection, one, folder) for one in selection.indexes]
+        indexes = [_write_index(connection, one, folder) for one in selection.indexes]
         hashes = {key: dag_hash for one in selection.indexes for dag_hash, key in one.hashes}
-        write_present(folder, sorted((hashes[key], source) for key, source in selection.present.items()))
+        for one in selection.indexes:
+            rows = ((hashes[key], source) for key, source in one.given.items())
+            write_given(folder, one.layout, sorted(rows))
         lacking = {*selection.left_out, *selection.left_out.values()}
-        named = {key: one.hash for key, one in binaries(connection, lacking).items()}
-        write_left_out(folder, sorted((named[key], named[one]) for key, one in selection.left_out.items()))
+        known = {key: one.hash for key, one in binaries(connection, lacking).items()}
+        write_left_out(folder, sorted((known[key], known[one]) for key, one in selection.left_out.items()))
         sizes = known_bytes(connection, selection.present)
         return Facts(
             definition=_definition(mirror, {one.id for one in selection.sources}),
@@ -208,12 +210,10 @@ def _no_detection() -> Host:
     )
 
 
-def _write_index(
-    connection: Connection, selection: Selection, index: SelectedIndex, folder: Path
-) -> IndexFacts:
+def _write_index(connection: Connection, index: SelectedIndex, folder: Path) -> IndexFacts:
     digest, size = hashlib.sha256(), 0
     with (folder / f"{index.layout}.json").open("wb") as file:
-        for piece in _pieces(connection, selection, index):
+        for piece in _pieces(connection, index):
             file.write(piece)
             digest.update(piece)
             size += len(piece)
@@ -222,9 +222,8 @@ def _write_index(
     return IndexFacts(index.layout, index.version, size, digest.hexdigest())
 
 
-def _pieces(connection: Connection, selection: Selection, index: SelectedIndex) -> Iterator[bytes]:
+def _pieces(connection: Connection, index: SelectedIndex) -> Iterator[bytes]:
     reader = RecordReader(connection)
-    given = {one.id for one in selection.sources if one.layout == index.layout}
     version = int(index.version)
     yield index_start(index.version)
     for start in range(0, len(index.hashes), _RECORDS):
@@ -236,7 +235,7 @@ def _pieces(connection: Connection, selection: Selection, index: SelectedIndex) 
                 records[key],
                 version=version,
                 ref_count=index.dependents.get(key, 0),
-                in_buildcache=selection.present.get(key) in given,
+                in_buildcache=key in index.given,
                 first=place == 0,
             )
             for place, (dag_hash, key) in enumerate(some, start)
