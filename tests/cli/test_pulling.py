@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cachescope.catalogue.address import CatalogueAddress
 from tests.commands import CommandLine, Ended, start
 from tests.mirrors import (
     Node,
@@ -199,11 +200,34 @@ class TestWhatIsCopied:
         expected = {"tool", "data"} | ({"builder"} if deptypes == "all" else set())
         assert _binaries(tmp_path / "to") == expected
 
-    def test_guides_say_how_spack_is_told(self, command: CommandLine, tmp_path: Path, key: Path) -> None:
-        _pull(command, tmp_path, "tool", key, "--url", "file:///srv/cache")
-        guide = (tmp_path / "to/mirrors.yaml").read_text()
-        assert guide == "mirrors:\n  to:\n    url: file:///srv/cache\n    signed: true\n"
-        assert "spack mirror add --signed to file:///srv/cache" in (tmp_path / "to/README.md").read_text()
+    @pytest.mark.parametrize("name", ["to", "1.0", "no", "1e3"])
+    def test_guides_say_how_spack_is_told(
+        self, command: CommandLine, tmp_path: Path, key: Path, name: str
+    ) -> None:
+        folder = tmp_path / name
+        command.well(
+            *("pull", "tool", "--from", "site", "--to", folder, "--trust", key), "--url", "file:///srv/cache"
+        )
+        guide = (folder / "mirrors.yaml").read_text()
+        # Bare, the last three are numbers and a truth to YAML.
+        assert guide == f'mirrors:\n  "{name}":\n    url: "file:///srv/cache"\n    signed: true\n'
+        assert f"spack mirror add --signed {name} file:///srv/cache" in (folder / "README.md").read_text()
+
+    def test_it_comes_from_a_catalogue_in_postgresql_too(
+        self,
+        server: MirrorServer,
+        tmp_path: Path,
+        key: Path,
+        catalogue_database: CatalogueAddress,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        assert not isinstance(catalogue_database, Path)
+        monkeypatch.setenv("CACHESCOPE_DB", catalogue_database.url)
+        command = CommandLine()
+        command.well("sync", server.url, "--as", "site")
+        assert _pull(command, tmp_path, "tool", key).code == 0
+        assert _binaries(tmp_path / "to") == {"tool", "data"}
+        assert _index(tmp_path / "to") == {"tool": True, "data": True, "builder": False, "glibc": False}
 
     def test_second_pull_copies_what_is_new_and_lists_all(
         self, command: CommandLine, tmp_path: Path, key: Path, server: MirrorServer
@@ -460,6 +484,14 @@ def _wait_for_part(folder: Path, size: int) -> None:
 
 
 class TestFaults:
+    def test_manifest_without_an_end_is_refused_and_not_read(
+        self, command: CommandLine, tmp_path: Path, key: Path, server: MirrorServer
+    ) -> None:
+        server.routes["/" + spec_manifest_place(DATA)] = Answer(b" " * 50_000_000, chunked=True)
+        ended = _pull(command, tmp_path, "tool", key)
+        assert ended.code == MALFORMED
+        assert "no document of its kind is so large" in " ".join((ended.text + ended.err).split())
+
     @pytest.mark.parametrize(
         ("answer", "code", "reason"),
         [

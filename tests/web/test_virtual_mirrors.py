@@ -233,6 +233,35 @@ def test_a_blob_is_served_only_after_a_manifest_named_it(lab: Client) -> None:
     assert lab(f"/mirror/lab/{mirrors.blob_place(archive_of(BROKEN))}").status == 404
 
 
+def test_a_digest_that_nobody_named_is_refused_without_asking_a_source(
+    opened: OpenCatalogue, source: Path, tmp_path: Path
+) -> None:
+    with MirrorServer(folder=source) as web, serving(opened, tmp_path) as client:
+        opened.sync("site", web.url)
+        define(opened, "lab", "site")
+        client.index()
+        web.requests.clear()
+        assert client("/mirror/lab/blobs/sha256/ab/" + "ab" * 32).status == 404
+        assert web.requests == []
+
+
+def test_keys_that_one_process_listed_are_given_by_another(
+    opened: OpenCatalogue, source: Path, tmp_path: Path
+) -> None:
+    with MirrorServer(folder=source) as web:
+        opened.sync("site", web.url)
+        for name in ("lab", "same"):
+            define(opened, name, "site")
+        with serving(opened, tmp_path) as client:
+            for name in ("lab", "same"):
+                assert client(f"/mirror/{name}/v3/manifests/key/keys.manifest.json").status == 200
+        web.requests.clear()
+        with serving(opened, tmp_path) as client:
+            for name in ("lab", "same"):
+                assert client(f"/mirror/{name}/{mirrors.blob_place(NOBODYS_KEY)}").body == NOBODYS_KEY
+        assert web.requests == []
+
+
 def test_what_manifests_named_holds_over_a_restart(
     opened: OpenCatalogue, source: Path, tmp_path: Path
 ) -> None:
@@ -343,6 +372,18 @@ def test_clients_that_want_the_same_of_a_source_that_is_down_wait_for_one_answer
             got = list(clients.map(lambda _: client.manifest_of(APP).status, range(20)))
         assert set(got) == {502}
         assert len(web.requests) <= 3, "not one for each"
+
+
+def test_a_manifest_that_has_no_end_is_not_read_to_its_end(
+    opened: OpenCatalogue, source: Path, tmp_path: Path
+) -> None:
+    with MirrorServer(folder=source) as web, serving(opened, tmp_path) as client:
+        opened.sync("site", web.url)
+        define(opened, "lab", "site")
+        web.routes["/" + mirrors.spec_manifest_place(APP)] = Answer(b" " * 50_000_000, chunked=True)
+        got = client.manifest_of(APP)
+    assert got.status == 502
+    assert b"no document of its kind is so large" in got.body
 
 
 def test_a_manifest_that_breaks_its_format_is_not_served(lab: Client, source: Path) -> None:

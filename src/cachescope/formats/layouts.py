@@ -19,6 +19,8 @@ from cachescope.model.identity import Digest, ViewName
 from cachescope.model.mirror import Layout
 
 __all__ = [
+    "LARGEST_KEY",
+    "LARGEST_SPEC_DOCUMENT",
     "VIEWS_FOLDER",
     "IndexLocation",
     "archive_path",
@@ -31,6 +33,11 @@ __all__ = [
 ]
 
 VIEWS_FOLDER = "v3/manifests/index"
+LARGEST_SPEC_DOCUMENT = 4 * 1024 * 1024
+"""Bytes: spec manifests have about two thousand, spec documents of layout v2 some hundred thousand."""
+
+LARGEST_KEY = 1024 * 1024
+"""Bytes of a public key, or of a list of keys."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cachescope.catalogue.pull_selection import PulledBinary
-from cachescope.formats.layouts import archive_path, blob_path, spec_document_paths, spec_manifest_path
+from cachescope.formats.layouts import (
+    LARGEST_SPEC_DOCUMENT,
+    archive_path,
+    blob_path,
+    spec_document_paths,
+    spec_manifest_path,
+)
 from cachescope.formats.manifest_json import archive_blob, decode_manifest, spec_blob
 from cachescope.formats.signature import unwrap
 from cachescope.formats.spec_json import decode_spec_document
@@ -105,7 +111,7 @@ def _read_v2(pulled: PulledBinary, source: ByteSource, keys: TrustedKeys | None)
 
 def _read(source: ByteSource, pulled: PulledBinary, paths: Sequence[str]) -> tuple[str, bytes]:
     for path in paths:
-        outcome = source.read(path)
+        outcome = source.read(path, largest=LARGEST_SPEC_DOCUMENT)
         if isinstance(outcome, Fetched):
             with outcome.body as body:
                 return path, bytes(body.data)

@@ -1,7 +1,9 @@
 """The folder of a pulled mirror: whose it is, what is written for people, and the one file that it can be packed into."""
 
 import fcntl
+import json
 import os
+import shlex
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,12 +78,17 @@ def _require_ours(folder: Path) -> None:
 def write_guides(folder: Path, *, name: str, url: str, signed: bool, layouts: set[Layout]) -> None:
     """Write what people and Spack read first: README, ``mirrors.yaml``, and the marker of layout v3."""
     flag = "--signed" if signed else "--unsigned"
-    readme = _README.format(title=_TITLE, flag=flag, name=name, url=url)
+    readme = _README.format(title=_TITLE, flag=flag, name=name, url=shlex.quote(url))
     write_atomically(folder / "README.md", readme.encode())
-    mirrors = _MIRRORS.format(name=name, url=url, signed=str(signed).lower())
+    mirrors = _MIRRORS.format(name=_quoted(name), url=_quoted(url), signed=str(signed).lower())
     write_atomically(folder / "mirrors.yaml", mirrors.encode())
     if Layout.V3 in layouts:
         write_atomically(folder / "v3" / "layout.json", LAYOUT_DOCUMENT)
+
+
+def _quoted(text: str) -> str:
+    """Write a text in YAML, whatever it looks like: ``1.0``, ``no`` and ``a: b`` are names, too."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def pack(folder: Path, file: Path) -> int:

@@ -8,7 +8,7 @@ import msgspec
 
 from cachescope.formats.decoding import decoding
 from cachescope.formats.index_writing import KEY_INDEX_MEDIA_TYPE, manifest_text, stored_blob
-from cachescope.formats.layouts import blob_path
+from cachescope.formats.layouts import LARGEST_KEY, blob_path
 from cachescope.formats.manifest_json import decode_manifest
 from cachescope.model.errors import MalformedDocument, MirrorUnavailable
 from cachescope.model.identity import Digest
@@ -110,7 +110,7 @@ class KeyCopier:
         return blobs[0].digest, data
 
     def _read(self, source: VirtualSource, path: str) -> bytes | None:
-        outcome = self._open_source(source).read(path)
+        outcome = self._open_source(source).read(path, largest=LARGEST_KEY)
         if not isinstance(outcome, Fetched):
             return None
         with outcome.body as body:

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import logging
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 
 import msgspec
@@ -17,22 +19,23 @@ from cachescope.formats.index_writing import (
     manifest_text,
     stored_blob,
 )
-from cachescope.formats.layouts import blob_path
+from cachescope.formats.layouts import LARGEST_KEY, blob_path
 from cachescope.formats.manifest_json import decode_manifest
-from cachescope.model.errors import CachescopeError, MalformedDocument
+from cachescope.model.errors import CachescopeError, MalformedDocument, UserInputError
 from cachescope.model.identity import Digest
 from cachescope.model.mirror import Layout, MirrorUrl
 from cachescope.model.virtual import VirtualSource
 from cachescope.transport.source import ByteSource, Fetched
+from cachescope.transport.writer import write_atomically
 
-__all__ = ["Keyring", "SourceKeys"]
+__all__ = ["KeptKeys", "Keyring", "SourceKeys"]
 
+_LOG = logging.getLogger("cachescope.virtual")
 _FRESH = 300.0
 _AGAIN = 20.0
 """Seconds until a source that failed is asked again."""
 
 _MOST_KEYS = 200
-_LARGEST = 1024 * 1024
 _FINGERPRINT = re.compile(r"[0-9A-Fa-f]{40,64}")
 
 
@@ -89,13 +92,18 @@ class SourceKeys:
         self._asking: dict[tuple[str, Layout], Lock] = {}
         self._known: dict[tuple[str, Layout], tuple[float, Mapping[str, bytes]]] = {}
 
+    def known(self, sources: Sequence[VirtualSource]) -> Keyring | None:
+        """Return the keys of sources, if none of them has to be asked now."""
+        now = time.monotonic()
+        with self._lock:
+            found = [self._known.get((one.url.text, one.layout), (0.0, {})) for one in sources]
+        if any(now >= until for until, _ in found):
+            return None
+        return _together(keys for _, keys in found)
+
     def of(self, sources: Sequence[VirtualSource]) -> Keyring:
         """Return the keys of sources; of one that is not available, those that it had. The first source decides."""
-        keys: dict[str, bytes] = {}
-        for one in sources:
-            for fingerprint, key in self._keys(one).items():
-                keys.setdefault(fingerprint, key)
-        return Keyring(keys)
+        return _together(self._keys(one) for one in sources)
 
     def _keys(self, source: VirtualSource) -> Mapping[str, bytes]:
         place = source.url.text, source.layout
@@ -127,6 +135,38 @@ class SourceKeys:
         with self._lock:
             self._known[place] = until, known
         return known
+
+
+def _together(found: Iterable[Mapping[str, bytes]]) -> Keyring:
+    keys: dict[str, bytes] = {}
+    for some in found:
+        for fingerprint, key in some.items():
+            keys.setdefault(fingerprint, key)
+    return Keyring(keys)
+
+
+class KeptKeys:
+    """The keys that a virtual mirror served last, in its folder: another process may be asked for their bytes."""
+
+    def __init__(self, home: Path) -> None:
+        self._file = home / "keys.json"
+
+    def keep(self, keyring: Keyring) -> None:
+        """Keep them in place of the former ones."""
+        try:
+            write_atomically(self._file, msgspec.json.encode(keyring.keys))
+        except (UserInputError, OSError) as error:
+            _LOG.warning("keys are served by this process alone: %s", error)
+
+    def read(self) -> Keyring:
+        """Return them; none where nothing was served, or the file is damaged."""
+        try:
+            return Keyring(_decode_keys(self._file.read_bytes()))
+        except (OSError, msgspec.DecodeError):
+            return Keyring({})
+
+
+_decode_keys = msgspec.json.Decoder(dict[str, bytes]).decode
 
 
 def _read_v3(source: ByteSource) -> Mapping[str, bytes]:
@@ -172,10 +212,8 @@ def _blob_of(source: ByteSource, path: str) -> bytes | None:
 
 
 def _document(source: ByteSource, path: str) -> bytes | None:
-    outcome = source.read(path)
+    outcome = source.read(path, largest=LARGEST_KEY)
     if not isinstance(outcome, Fetched):
         return None
     with outcome.body as body:
-        if len(body.data) > _LARGEST:
-            raise MalformedDocument("this is too large for a key", where=path)
         return bytes(body.data)

@@ -18,6 +18,7 @@ from threading import Lock
 
 from cachescope.catalogue.blob_places import NamedBlob, note_named_blobs
 from cachescope.catalogue.engine import Catalogue
+from cachescope.formats.layouts import LARGEST_SPEC_DOCUMENT
 from cachescope.formats.manifest_json import archive_blob, decode_manifest
 from cachescope.formats.spec_json import decode_spec_document
 from cachescope.jobs.shared_work import SharedWork
@@ -25,7 +26,6 @@ from cachescope.model.archive import Binary
 from cachescope.model.errors import (
     CachescopeError,
     CatalogueUnusable,
-    MalformedDocument,
     MirrorUnavailable,
     UserInputError,
 )
@@ -42,11 +42,15 @@ _LOG = logging.getLogger("cachescope.virtual")
 _FRESH = 300.0
 """Seconds for which a kept document is served without asking its source again."""
 
-_LARGEST = 4 * 1024 * 1024
-"""Bytes; manifests have about two thousand, spec documents some hundred thousand."""
-
 _AGAIN = 20.0
 """Seconds until a source that gave no answer is asked again for what is kept."""
+
+
+_MOST_PENDING = 20_000
+"""Manifests whose blobs one process alone knows: where it may not write, that is all that it ever served."""
+
+_Key = tuple[int, int]
+"""A source, and a spec."""
 
 
 class BlobNotes:
@@ -61,7 +65,8 @@ class BlobNotes:
         self._lock = Lock()
         self._writing = Lock()
         self._writer: Catalogue | None = None
-        self._pending: dict[tuple[int, int], Sequence[NamedBlob]] = {}
+        self._pending: dict[_Key, Sequence[NamedBlob]] = {}
+        self._by_digest: dict[Digest, dict[_Key, NamedBlob]] = {}
         self._attempts = 0
 
     def note(self, source_id: int, spec_id: int, blobs: Sequence[NamedBlob]) -> bool:
@@ -71,7 +76,8 @@ class BlobNotes:
         """
         key = source_id, spec_id
         with self._lock:
-            self._pending[key] = blobs
+            self._forget(key)
+            self._remember(key, blobs)
             before = self._attempts
         with self._writing:
             with self._lock:
@@ -84,8 +90,23 @@ class BlobNotes:
             with self._lock:
                 for one, named in waiting.items():
                     if self._pending.get(one) is named:
-                        del self._pending[one]
+                        self._forget(one)
             return True
+
+    def _remember(self, key: "_Key", blobs: Sequence[NamedBlob]) -> None:
+        if len(self._pending) >= _MOST_PENDING:
+            # The oldest: whoever asks for its manifest again has it named again.
+            self._forget(next(iter(self._pending)))
+        self._pending[key] = blobs
+        for one in blobs:
+            self._by_digest.setdefault(one.digest, {})[key] = one
+
+    def _forget(self, key: "_Key") -> None:
+        for one in self._pending.pop(key, ()):
+            known = self._by_digest.get(one.digest, {})
+            known.pop(key, None)
+            if not known:
+                self._by_digest.pop(one.digest, None)
 
     def _written(self, waiting: Mapping[tuple[int, int], Sequence[NamedBlob]]) -> bool:
         try:
@@ -102,12 +123,8 @@ class BlobNotes:
     def pending(self, digest: Digest) -> Sequence[tuple[int, int, NamedBlob]]:
         """Return what is known of a blob and not written yet: source, spec, and what was named."""
         with self._lock:
-            return [
-                (source, spec, one)
-                for (source, spec), blobs in self._pending.items()
-                for one in blobs
-                if one.digest == digest
-            ]
+            known = self._by_digest.get(digest, {})
+            return [(source, spec, one) for (source, spec), one in known.items()]
 
     def close(self) -> None:
         """Let go of the catalogue."""
@@ -220,13 +237,11 @@ class SourceManifests:
 
     def _fetched(self, wanted: Wanted) -> bytes | None:
         source = self._open_source(wanted.source.url)
-        outcome = source.read(wanted.path)
+        outcome = source.read(wanted.path, largest=LARGEST_SPEC_DOCUMENT)
         if not isinstance(outcome, Fetched):
             return None
         with outcome.body as body:
-            content = bytes(body.data[: _LARGEST + 1])
-        if len(content) > _LARGEST:
-            raise MalformedDocument("the document is too large to be one of a binary", where=wanted.path)
+            content = bytes(body.data)
         _named_blobs(wanted, content)  # before anything of it is kept
         return content
 

@@ -22,7 +22,7 @@ from cachescope.formats.spec_json import decode_spec_document
 from cachescope.jobs.shared_work import SharedWork
 from cachescope.jobs.virtual_blobs import Part, VirtualBlobs
 from cachescope.jobs.virtual_files import IndexFacts, WrittenMirror, read_written
-from cachescope.jobs.virtual_keys import Keyring, SourceKeys
+from cachescope.jobs.virtual_keys import KeptKeys, Keyring, SourceKeys
 from cachescope.jobs.virtual_manifests import SourceManifests, Wanted
 from cachescope.jobs.virtual_memory import AnswerMemory
 from cachescope.jobs.virtual_writing import Current, VirtualWriter
@@ -77,6 +77,7 @@ class VirtualServing:
         self._of_settings = of_settings
         self._blob_failures = blob_failures
         self._writing = SharedWork[Current]()
+        self._asking_keys = SharedWork[Keyring]()
         marker = catalogue.database.marker
         self._documents = AnswerMemory[Document](marker, most=_MOST_DOCUMENTS)
         self._kept_blobs = AnswerMemory[Digest](marker)
@@ -195,11 +196,7 @@ class VirtualServing:
             case Fixed.V2_INDEX_HASH:
                 return Document(content=index.sha256.encode(), media_type=_TEXT)
             case Fixed.KEY_INDEX_MANIFEST | Fixed.V2_KEY_INDEX:
-                keys = self._keyring(current)
-                if not keys.keys:
-                    _nothing(current.mirror)
-                content = keys.index_manifest if layout is Layout.V3 else keys.index
-                return Document(content=content, media_type=_JSON)
+                return self._with_keys(current, partial(_key_index, current, layout))
             case _:
                 assert_never(asked)
 
@@ -257,18 +254,22 @@ class VirtualServing:
     def _key(self, current: Current, asked: KeyAsked) -> MirrorAnswer:
         if current.written.index(asked.layout) is None:
             _nothing(current.mirror)
-        keys = self._keyring(current)
-        if asked.layout is Layout.V3:
-            content, media_type = keys.key_manifest(asked.fingerprint), _JSON
-        else:
-            content, media_type = keys.keys.get(asked.fingerprint), _KEYS
-        if content is None:
-            _nothing(current.mirror)
-        return Document(content=content, media_type=media_type)
+        return self._with_keys(current, partial(_key, current, asked))
 
-    def _keyring(self, current: Current) -> Keyring:
+    def _with_keys(self, current: Current, given: Callable[[Keyring], MirrorAnswer]) -> MirrorAnswer:
+        """Answer with the keys of the sources that contribute; kept before, so that any process knows their bytes."""
         gives = current.written.facts.gives
-        return self._keys.of([one for one in current.sources if gives.get(str(one.id))])
+        sources = tuple(one for one in current.sources if gives.get(str(one.id)))
+        kept = KeptKeys(current.home)
+
+        def answered(keyring: Keyring) -> MirrorAnswer:
+            kept.keep(keyring)
+            return given(keyring)
+
+        known = self._keys.known(sources)
+        if known is not None:
+            return answered(known)
+        return self._asking_keys.awaited(sources, partial(self._keys.of, sources), answered)
 
     def _blob(self, current: Current, digest: Digest) -> "MirrorAnswer | _Places":
         for folder in (current.written.folder, *current.older):
@@ -279,7 +280,7 @@ class VirtualServing:
         places = self._blobs.places(current.sources, digest)
         if places:
             return _Places(places)
-        key = self._keyring(current).blob(digest)
+        key = KeptKeys(current.home).read().blob(digest)
         if key is None:
             _nothing(current.mirror)
         return Document(content=key, media_type=_BYTES, lasting=True)
@@ -313,6 +314,22 @@ def report_of(catalogue: Catalogue, current: Current) -> VirtualReport:
         written_at=facts.written_at,
         statuses=tuple(known[key] for key in keys if key in known),
     )
+
+
+def _key_index(current: Current, layout: Layout, keys: Keyring) -> Document:
+    if not keys.keys:
+        _nothing(current.mirror)
+    return Document(content=keys.index_manifest if layout is Layout.V3 else keys.index, media_type=_JSON)
+
+
+def _key(current: Current, asked: KeyAsked, keys: Keyring) -> Document:
+    if asked.layout is Layout.V3:
+        content, media_type = keys.key_manifest(asked.fingerprint), _JSON
+    else:
+        content, media_type = keys.keys.get(asked.fingerprint), _KEYS
+    if content is None:
+        _nothing(current.mirror)
+    return Document(content=content, media_type=media_type)
 
 
 def _index_manifest(index: IndexFacts) -> bytes:

@@ -56,6 +56,11 @@ class Current:
     older: Sequence[Path]
     """Folders of earlier states, newest first."""
 
+    @property
+    def home(self) -> Path:
+        """The folder of all its states."""
+        return self.written.folder.parent
+
 
 class VirtualWriter:
     """Gives what is written for virtual mirrors, and writes it where it is not. Safe over threads and processes."""

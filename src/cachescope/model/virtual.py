@@ -64,8 +64,8 @@ class VirtualMirror:
     The first source that has a binary of a hash now gives it: its manifest, its signature, its bytes. The same hash in
     a later source is never served, also where its bytes differ, and also if the first one is down. So a source is
     trusted for all that it has and no earlier one has: put those whose signers are trusted most first. Nothing is
-    signed anew. In layout v2, for a Spack that reads no other, this holds among sources of v2. Spack checks the signatures of the sources against the keys that its user trusts, and any key that is
-    trusted counts for every source.
+    signed anew; Spack checks the signatures of the sources against the keys that its user trusts, and any key that is
+    trusted counts for every source. In layout v2, for a Spack that reads no other, the order is that of sources of v2.
     """
 
     name: str

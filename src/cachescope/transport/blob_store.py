@@ -181,8 +181,7 @@ class BlobStore:
         error: CachescopeError | None = None
         target = self._path(expected.digest)
         for origin in origins:
-            reserved = self._reserve(expected.size or 0)
-            added = 0
+            self._prepare(expected.size or 0)
             try:
                 kept = keep_blob(target, expected, origin.open_from, where=origin.where)
                 if isinstance(kept, Missing):
@@ -190,14 +189,12 @@ class BlobStore:
                     origin.failed(missing)
                     continue
                 if kept.is_new:  # what another process put there is looked at before it is served
-                    added = kept.size
                     self._remember(expected.digest, target)
+                    self._count(kept.size)
             except (MirrorUnavailable, MalformedDocument) as problem:
                 origin.failed(problem)
                 error = problem
                 continue
-            finally:
-                self._correct(added - reserved)
             return True
         if error is not None:
             raise error
@@ -244,19 +241,21 @@ class BlobStore:
 
     # -- the limit ----------------------------------------------------------------------------------------------------
 
-    def _reserve(self, size: int) -> int:
-        """Count a blob that is about to come, after others made room for it."""
+    def _prepare(self, size: int) -> None:
+        """Make room for a blob that is about to come."""
         with self._accounts() as account:
             total = _read_number(account)
             if total is None or total + size > self._limit:
-                total = self._make_room(size)
-            _write_number(account, total + size)
-        return size
+                _write_number(account, self._make_room(size))
 
-    def _correct(self, difference: int) -> None:
-        if difference:
-            with self._accounts() as account:
-                _write_number(account, max(0, (_read_number(account) or 0) + difference))
+    def _count(self, size: int) -> None:
+        """Count a blob that has come; several that came at a time make room again.
+
+        One that stood there when somebody else counted them all is counted twice: then all are counted anew sooner.
+        """
+        with self._accounts() as account:
+            total = (_read_number(account) or 0) + size
+            _write_number(account, total if total <= self._limit else self._make_room(0))
 
     @contextmanager
     def _accounts(self) -> Iterator[int]:

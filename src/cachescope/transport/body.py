@@ -95,12 +95,15 @@ class HeldBody:
 class BodyWriter:
     """Takes a document chunk by chunk and makes a ``Body`` of it; below 1 MiB no file is made.
 
-    Raises ``MalformedDocument`` as soon as the document is over ``limit`` bytes, ``UserInputError`` where the temporary
+    Raises ``MalformedDocument`` as soon as the document is over ``limit`` or ``largest`` bytes, ``UserInputError`` where the temporary
     file cannot be written. Leaving the context without ``finish`` drops what was written.
     """
 
-    def __init__(self, *, limit: int, where: str, temporary_folder: Path | None = None) -> None:
+    def __init__(
+        self, *, limit: int, where: str, temporary_folder: Path | None = None, largest: int | None = None
+    ) -> None:
         self._limit = limit
+        self._largest = largest
         self._where = where
         self._folder = temporary_folder
         self._buffer = bytearray()
@@ -110,7 +113,7 @@ class BodyWriter:
     def write(self, chunk: bytes) -> None:
         """Add bytes to the end."""
         self._size += len(chunk)
-        check_size(self._size, limit=self._limit, where=self._where)
+        check_size(self._size, limit=self._limit, where=self._where, largest=self._largest)
         if self._file is None and self._size <= _IN_MEMORY:
             self._buffer += chunk
             return
@@ -154,8 +157,14 @@ class BodyWriter:
                 file.close()
 
 
-def check_size(size: int, *, limit: int, where: str) -> None:
-    """Refuse a document of more than ``limit`` bytes with ``MalformedDocument``."""
+def check_size(size: int, *, limit: int, where: str, largest: int | None = None) -> None:
+    """Refuse a document of more than ``limit`` bytes, or of more than its kind ever has, with ``MalformedDocument``."""
+    if largest is not None and size > largest:
+        raise MalformedDocument(
+            f"the document has more than {largest:,} bytes unpacked: no document of its kind is so large",
+            where=where,
+            hint="the mirror is damaged, or no mirror: tell its maintainer",
+        )
     if size > limit:
         raise MalformedDocument(
             f"the document has more than {limit:,} bytes unpacked, which is the limit",

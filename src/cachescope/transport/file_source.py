@@ -47,7 +47,12 @@ class FileSource:
         self._limit = limit
 
     def read(
-        self, path: str, *, known: Validator | None = None, progress: Progress | None = None
+        self,
+        path: str,
+        *,
+        known: Validator | None = None,
+        progress: Progress | None = None,
+        largest: int | None = None,
     ) -> ReadOutcome:
         """Read one file. The validator is made of size, time of change (ns) and inode, in place of an entity tag."""
         target = self._root.joinpath(*relative_parts(path))
@@ -61,7 +66,7 @@ class FileSource:
             validator = Validator(etag=f"{status.st_size}-{status.st_mtime_ns}-{status.st_ino}")
             if known is not None and known.etag == validator.etag:
                 return Unchanged()
-            check_size(status.st_size, limit=self._limit, where=str(target))
+            check_size(status.st_size, limit=self._limit, where=str(target), largest=largest)
             return Fetched(_held(descriptor, status.st_size, progress), validator)
         except OSError as error:
             raise _unreadable(target, error) from error

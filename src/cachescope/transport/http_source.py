@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -93,12 +94,19 @@ class HttpSource:
         self._client = client
 
     def read(
-        self, path: str, *, known: Validator | None = None, progress: Progress | None = None
+        self,
+        path: str,
+        *,
+        known: Validator | None = None,
+        progress: Progress | None = None,
+        largest: int | None = None,
     ) -> ReadOutcome:
         """Read one document; the validator is the entity tag and the date that the server gave."""
 
         def outcome(response: BaseHTTPResponse, asked: Asked) -> ReadOutcome | Failure:
-            return self._outcome(response, asked, known, progress)
+            return self._outcome(
+                response, asked, known, partial(self._received, progress=progress, largest=largest)
+            )
 
         return self._answered(path, _Question[ReadOutcome]("GET", _conditions(known), outcome))
 
@@ -238,10 +246,14 @@ class HttpSource:
         return again
 
     def _outcome(
-        self, response: BaseHTTPResponse, asked: Asked, known: Validator | None, progress: Progress | None
+        self,
+        response: BaseHTTPResponse,
+        asked: Asked,
+        known: Validator | None,
+        received: Callable[[BaseHTTPResponse, str], Body],
     ) -> ReadOutcome | Failure:
         if response.status == _OK:
-            return Fetched(self._received(response, asked.shown, progress), _validator(response.headers))
+            return Fetched(received(response, asked.shown), _validator(response.headers))
         if response.status == _NOT_MODIFIED and known:
             return Unchanged()
         if response.status in _GONE:
@@ -276,17 +288,24 @@ class HttpSource:
             problem, where=start.shown, hint="check the address of the mirror, or tell its maintainer"
         )
 
-    def _received(self, response: BaseHTTPResponse, where: str, progress: Progress | None) -> Body:
-        limit = self._options.max_unpacked_bytes
+    def _received(
+        self, response: BaseHTTPResponse, where: str, *, progress: Progress | None, largest: int | None
+    ) -> Body:
+        check = partial(check_size, limit=self._options.max_unpacked_bytes, where=where, largest=largest)
         gunzip = _decoder(response, where)
         total = None if gunzip else _announced(response)
-        check_size(total or 0, limit=limit, where=where)
+        check(total or 0)
         meter = ProgressMeter(progress, total)
         arrived = 0
-        with BodyWriter(limit=limit, where=where, temporary_folder=self._options.temporary_folder) as writer:
+        with BodyWriter(
+            limit=self._options.max_unpacked_bytes,
+            where=where,
+            temporary_folder=self._options.temporary_folder,
+            largest=largest,
+        ) as writer:
             for chunk in response.stream(_CHUNK, decode_content=False):
                 arrived += len(chunk)
-                check_size(arrived, limit=limit, where=where)  # gzip can be endless and unpack to nothing
+                check(arrived)  # gzip can be endless and unpack to nothing
                 for piece in gunzip.feed(chunk) if gunzip else (chunk,):
                     writer.write(piece)
                     meter.advance(len(piece))

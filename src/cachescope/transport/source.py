@@ -119,12 +119,18 @@ class ByteSource(Protocol):
     """One mirror to read from."""
 
     def read(
-        self, path: str, *, known: Validator | None = None, progress: Progress | None = None
+        self,
+        path: str,
+        *,
+        known: Validator | None = None,
+        progress: Progress | None = None,
+        largest: int | None = None,
     ) -> ReadOutcome:
         """Read one document. With ``known`` the question is conditional, and ``Unchanged`` an answer.
 
         ``path`` is plain: ``..``, empty parts, a leading ``/``, backslashes and NUL raise ``ValueError``, an error of the
         program. HTTP content coding (gzip) is undone; a compression of the document itself is the caller's to undo.
+        ``largest`` is how many bytes a document of this kind can have: more are not read.
         """
         ...
 
