@@ -3,6 +3,8 @@
 import hashlib
 import http.client
 import json
+import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -372,6 +374,19 @@ def test_clients_that_want_the_same_of_a_source_that_is_down_wait_for_one_answer
             got = list(clients.map(lambda _: client.manifest_of(APP).status, range(20)))
         assert set(got) == {502}
         assert len(web.requests) <= 3, "not one for each"
+
+
+def test_documents_that_nobody_asked_for_in_weeks_are_not_kept(lab: Client, tmp_path: Path) -> None:
+    folder = tmp_path / "virtual" / "documents"
+    for name in range(256):
+        (folder / f"{name:02x}").mkdir(parents=True)
+        for age in (1, 40):
+            file = folder / f"{name:02x}" / f"{name:02x}-{age}"
+            file.touch()
+            os.utime(file, (time.time() - age * 86400,) * 2)
+    assert lab.manifest_of(APP).status == 200
+    (kept,) = (one for one in folder.glob("*/*") if len(one.name) == 64)
+    assert {one.name for one in kept.parent.iterdir()} == {kept.name, f"{kept.parent.name}-1"}
 
 
 def test_a_manifest_that_has_no_end_is_not_read_to_its_end(

@@ -138,6 +138,10 @@ def remove(context: Context, *, names: tuple[str, ...]) -> None:
     with compose.writing(chosen) as tools, tools.catalogue.writing() as connection:
         for name in names:
             remove_virtual(connection, name)
+    with compose.reading(chosen) as (catalogue, _):
+        writer = compose.virtual_writer(catalogue, chosen)
+        for name in names:
+            writer.forget(name)
     for name in names:
         say(f"removed {name}")
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from cachescope.model.errors import CatalogueUnusable
+from cachescope.model.errors import CatalogueUnusable, NotInCatalogue
 from cachescope.model.identity import DAG_HASH_LENGTH, DagHash, Digest
 from cachescope.model.mirror import Layout
 from cachescope.model.virtual import LackingSpec
@@ -108,7 +108,12 @@ class _Table:
 
     def __init__(self, file: Path, width: int) -> None:
         self._row = DAG_HASH_LENGTH + width
-        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise NotInCatalogue(
+                "the mirror was removed a moment ago", hint="cachescope virtual list"
+            ) from error
         try:
             size = os.fstat(descriptor).st_size
             # An empty file cannot be mapped.

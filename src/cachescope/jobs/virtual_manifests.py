@@ -42,6 +42,10 @@ _LOG = logging.getLogger("cachescope.virtual")
 _FRESH = 300.0
 """Seconds for which a kept document is served without asking its source again."""
 
+_DAY = 86400.0
+_UNUSED = 30 * _DAY
+"""Seconds after which a document goes: while somebody asks for it, it is read anew from time to time."""
+
 _AGAIN = 20.0
 """Seconds until a source that gave no answer is asked again for what is kept."""
 
@@ -169,6 +173,7 @@ class SourceManifests:
         self._asked = SharedWork[bytes | None]()
         self._failures: dict[SourceName, FailedSource] = {}
         self._asked_again: dict[str, float] = {}
+        self._pruned: dict[Path, float] = {}
 
     def kept(self, wanted: Wanted) -> bytes | None:
         """Return a document for which its source need not be asked now; None for any other."""
@@ -257,6 +262,19 @@ class SourceManifests:
                 file.touch()
         except (UserInputError, OSError) as error:
             _LOG.warning("a manifest is served and not kept: %s", error)
+        self._prune(file.parent)
+
+    def _prune(self, folder: Path) -> None:
+        """Remove documents of one folder of 256 that nobody asked for in weeks; each is looked at once a day."""
+        now = time.time()
+        if now - self._pruned.get(folder, 0.0) < _DAY:
+            return
+        self._pruned[folder] = now
+        with suppress(OSError):
+            for one in list(folder.iterdir()):
+                with suppress(FileNotFoundError):
+                    if now - one.stat().st_mtime > _UNUSED:
+                        one.unlink()
 
     def _failed(self, source: VirtualSource, error: CachescopeError) -> None:
         self._failures[source.name] = FailedSource(source.name, self._now(), error.message)

@@ -3,7 +3,6 @@
 The index is written record by record, and its digest is taken on the way: memory holds keys and hashes, never an index.
 """
 
-import fcntl
 import hashlib
 import logging
 import os
@@ -33,6 +32,14 @@ from cachescope.jobs.virtual_files import (
     write_given,
     write_left_out,
 )
+from cachescope.jobs.virtual_pruning import (
+    locked,
+    note_use,
+    prune_homes,
+    remove_home,
+    remove_old_states,
+    states,
+)
 from cachescope.model.errors import CatalogueUnusable, UserInputError
 from cachescope.model.hosts import Host
 from cachescope.model.virtual import VirtualMirror, VirtualSource
@@ -42,8 +49,6 @@ __all__ = ["Current", "VirtualWriter"]
 
 _LOG = logging.getLogger("cachescope.virtual")
 _RECORDS = 1000
-_KEPT = 3
-"""States of one mirror that stay: a client that read an older index manifest still asks for its index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,7 @@ class VirtualWriter:
 
         While another thread writes, it is the mirror as it was before. Raises ``NotInCatalogue``.
         """
-        home = self._home(mirror)
+        home = self._home(mirror.name)
         with self._catalogue.reading() as connection:
             sources, state = self._state(connection, mirror)
         written = read_written(home / state)
@@ -93,7 +98,7 @@ class VirtualWriter:
         Raises ``NotInCatalogue`` for sources that are not there, and ``CatalogueUnusable`` for a folder that cannot be
         written.
         """
-        home = self._home(mirror)
+        home = self._home(mirror.name)
         with self._catalogue.reading() as connection:
             sources, state = self._state(connection, mirror)
         written = read_written(home / state)
@@ -112,7 +117,12 @@ class VirtualWriter:
     def _current(
         mirror: VirtualMirror, home: Path, sources: Sequence[VirtualSource], written: WrittenMirror
     ) -> Current:
-        return Current(mirror, sources, written, [one for one in _states(home) if one != written.folder])
+        note_use(home)
+        return Current(mirror, sources, written, [one for one in states(home) if one != written.folder])
+
+    def forget(self, name: str) -> None:
+        """Remove what is written for a mirror that is no longer defined. Who reads it at this moment goes on."""
+        remove_home(self._home(name))
 
     def _is_writing(self, mirror: VirtualMirror) -> bool:
         with self._guard:
@@ -129,12 +139,15 @@ class VirtualWriter:
                 return written
             lock.acquire()
         try:
-            with _writable(home), _locked(home), self._catalogue.reading() as connection:
+            with _writable(home), locked(home), self._catalogue.reading() as connection:
                 # Another process may have written it meanwhile, or the catalogue may be at a newer state.
                 sources, state = self._state(connection, mirror)
                 written = read_written(home / state) or self._write(connection, mirror, sources, home / state)
-                _remove_old(home, keep=home / state)
-                return written
+                remove_old_states(home, keep=home / state)
+            note_use(home)
+            with suppress(OSError):
+                prune_homes(self._folder, keep=home)
+            return written
         finally:
             lock.release()
 
@@ -142,17 +155,17 @@ class VirtualWriter:
     def _before(mirror: VirtualMirror, home: Path, sources: Sequence[VirtualSource]) -> WrittenMirror | None:
         """Return the newest state that is written of this definition."""
         definition = _definition(mirror, {one.id for one in sources})
-        states = (read_written(folder) for folder in _states(home))
-        return next((one for one in states if one is not None and one.facts.definition == definition), None)
+        found = (read_written(folder) for folder in states(home))
+        return next((one for one in found if one is not None and one.facts.definition == definition), None)
 
     def _state(self, connection: Connection, mirror: VirtualMirror) -> tuple[Sequence[VirtualSource], str]:
         sources = sources_of_virtual(connection, mirror)
         shown = self._catalogue.database.shown
         return sources, state_of_virtual(connection, mirror, sources, catalogue=shown)
 
-    def _home(self, mirror: VirtualMirror) -> Path:
+    def _home(self, name: str) -> Path:
         """Return the folder of a mirror: of its name a digest, so that no name can lead anywhere else."""
-        text = f"{self._catalogue.database.shown}\n{mirror.name}"
+        text = f"{self._catalogue.database.shown}\n{name}"
         return self._folder / hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def _write(
@@ -249,17 +262,6 @@ def _pieces(connection: Connection, index: SelectedIndex) -> Iterator[bytes]:
 
 
 @contextmanager
-def _locked(home: Path) -> Iterator[None]:
-    """Let one process write at a time; a lock ends with its process."""
-    descriptor = os.open(home / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
 def _writable(home: Path) -> Iterator[None]:
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -270,22 +272,3 @@ def _writable(home: Path) -> Iterator[None]:
             where=str(home),
             hint="virtual_folder is its setting: a folder with room for the indexes",
         ) from error
-
-
-def _states(home: Path) -> list[Path]:
-    """Return the folders of states, newest first."""
-    found: list[tuple[float, Path]] = []
-    with suppress(FileNotFoundError):
-        for one in home.iterdir():
-            if one.is_dir() and not one.name.startswith("new-"):
-                with suppress(FileNotFoundError):
-                    found.append((one.stat().st_mtime, one))
-    return [one for _, one in sorted(found, reverse=True)]
-
-
-def _remove_old(home: Path, *, keep: Path) -> None:
-    """Remove all but the newest states, and what a killed process left; only the process that holds the lock does."""
-    for old in [one for one in _states(home) if one != keep][_KEPT - 1 :]:
-        shutil.rmtree(old, ignore_errors=True)
-    for left in home.glob("new-*"):
-        shutil.rmtree(left, ignore_errors=True)
