@@ -81,8 +81,8 @@ not in content: datasette shows rows and facets, cachescope what it says in word
     "virtual": """\
 ## Virtual mirrors
 
-What Spack takes to concretize with reuse: without a mirror, from a generated one as it is, and from what fits the host of it,
-served by `cachescope serve`.
+What a large mirror costs Spack itself, and what it costs to be given only what fits: real Spack concretizes a package that
+is in the mirror, with reuse. Needs a checkout of Spack (`SPACK_ROOT`) and recipes (`CACHESCOPE_BENCH_RECIPES`).
 
 """,
     "blobs": """\

@@ -1,5 +1,6 @@
 """Files that the kernel sends, over real connections."""
 
+import errno
 import hashlib
 import http.client
 import os
@@ -117,6 +118,20 @@ def test_a_file_that_is_shorter_than_was_said_breaks_off(app: OneFile) -> None:
         connection.request("GET", "/")
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             connection.getresponse().read()
+        connection.close()
+    _all_closed(app)
+
+
+def test_what_the_kernel_cannot_send_is_read(app: OneFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> int:
+        raise OSError(errno.EINVAL, "not from this file system")
+
+    monkeypatch.setattr(os, "sendfile", refused)
+    with _served(app) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        for _ in range(2):
+            connection.request("GET", "/")
+            assert connection.getresponse().read() == CONTENT
         connection.close()
     _all_closed(app)
 

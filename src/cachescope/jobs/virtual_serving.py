@@ -50,7 +50,7 @@ _KEYS = "application/pgp-keys"
 _REMEMBERED = 5.0
 """Seconds for which a document is given again that follows from more than the catalogue."""
 
-_LARGEST_REMEMBERED = 64 * 1024
+_LARGEST_REMEMBERED = 16 * 1024
 _MOST_DOCUMENTS = 2_000
 
 

@@ -10,6 +10,7 @@ calls of the kernel and two packets for an answer of a kilobyte.
 """
 
 import asyncio
+import os
 from typing import Any
 
 import h11
@@ -21,6 +22,7 @@ ZERO_COPY = "http.response.zerocopysend"
 """Type of the message, and name of the extension, by which a server is handed an open file."""
 
 Message = dict[str, Any]
+_PIECE = 256 * 1024
 
 
 def sending_well(protocol: H11Protocol) -> Any:
@@ -108,10 +110,25 @@ async def _send_file(protocol: H11Protocol, message: Message) -> None:
             transport.write(piece)
             continue
         try:
-            size = await protocol.loop.sendfile(
-                transport, message["file"], message["offset"], message["count"], fallback=False
-            )
+            size = await _sent(protocol, message["file"], message["offset"], message["count"])
         except OSError:  # the client hung up, or the disk failed: what began cannot be told otherwise
             size = -1
         if size != message["count"]:
             transport.abort()
+
+
+async def _sent(protocol: H11Protocol, file: Any, offset: int, count: int) -> int:
+    """Send bytes of a file; returns how many."""
+    try:
+        return await protocol.loop.sendfile(protocol.transport, file, offset, count, fallback=False)
+    except asyncio.SendfileNotAvailableError:  # not from every file system; nothing was sent yet
+        sent = 0
+        while (
+            sent < count
+            and not protocol.transport.is_closing()
+            and (piece := os.pread(file.fileno(), min(_PIECE, count - sent), offset + sent))
+        ):
+            protocol.transport.write(piece)
+            sent += len(piece)
+            await protocol.flow.drain()
+        return sent
