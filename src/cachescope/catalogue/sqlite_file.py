@@ -8,7 +8,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import cast
 
@@ -63,6 +63,22 @@ _REMEDIES = (
     ),
     ("disk i/o", "the disk failed while the catalogue was used", "check the disk and its quota"),
 )
+
+
+_opened_here: set[tuple[int, int]] = set()
+"""Files that SQLite opened in this process. Nothing else may open and close them from then on: the system would drop all
+locks that the process has on them, and another process would remove the log that connections here still read."""
+
+
+def _note_open(path: Path) -> None:
+    with suppress(OSError):
+        status = path.stat()
+        _opened_here.add((status.st_dev, status.st_ino))
+
+
+def _is_open_here(path: Path) -> bool:
+    status = path.stat()
+    return (status.st_dev, status.st_ino) in _opened_here
 
 
 class SqliteFile:
@@ -120,7 +136,7 @@ class SqliteFile:
                 raise CatalogueUnusable(
                     "the catalogue is a folder", where=str(path), hint="give a file with --db"
                 )
-            if not path.exists() or path.stat().st_size == 0:
+            if not path.exists() or path.stat().st_size == 0 or _is_open_here(path):
                 return
             with path.open("rb") as file:
                 head = file.read(len(_SQLITE_HEADER))
@@ -229,6 +245,7 @@ class SqliteFile:
     def _engine(self, address: Callable[[], str], *, writes: bool, kept: bool = True) -> Engine:
         def connect() -> sqlite3.Connection:
             connection = self._opened(address())
+            _note_open(self.path)
             connection.execute("PRAGMA case_sensitive_like = ON")
             connection.execute("PRAGMA cache_size = -65536")  # 64 MiB
             connection.execute("PRAGMA temp_store = MEMORY")
