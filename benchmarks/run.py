@@ -165,9 +165,14 @@ def _benchmarks(
         return load.block(plan, load.benchmark(plan, catalogue, mirror.folder, seconds), seconds)
 
     def of_virtual() -> Lines:
-        mirror = sync.generate(plan)
-        catalogue = queries.synced_catalogue(mirror, plan.environment)
-        return virtual.block(plan, virtual.benchmark(plan, catalogue, mirror, options.recipes))
+        figures = []
+        if plan.spack is not None and options.recipes:
+            for records in options.sizes or (plan.records,):
+                one = replace(plan, records=records)
+                mirror = sync.generate(one)
+                catalogue = queries.synced_catalogue(mirror, plan.environment)
+                figures.append(virtual.benchmark(one, plan.spack, catalogue, mirror, options.recipes))
+        return virtual.block(plan, figures, options.recipes)
 
     return {
         "start": lambda: start.block(plan, start.benchmark(plan)),

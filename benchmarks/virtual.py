@@ -3,7 +3,7 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
@@ -38,19 +38,18 @@ packages:
 
 @dataclass(frozen=True, slots=True)
 class VirtualFigures:
-    """All that the benchmark found."""
+    """All that the benchmark found with a mirror of one size."""
 
+    records: int
     rows: tuple[Row, ...]
     index_bytes: Mapping[str, int]
     """Bytes of the index that Spack fetches."""
 
 
 def benchmark(
-    plan: Plan, catalogue: Path, mirror: GeneratedMirror, recipes: str | None
-) -> VirtualFigures | None:
-    """Let Spack concretize beside each mirror in turn. None without Spack or recipes. Raises ``ProcessFailed``."""
-    if plan.spack is None or not recipes:
-        return None
+    plan: Plan, spack: Spack, catalogue: Path, mirror: GeneratedMirror, recipes: str
+) -> VirtualFigures:
+    """Let Spack concretize beside each mirror in turn. Raises ``ProcessFailed``."""
     mirror.show(mirror.first)
     with tempfile.TemporaryDirectory() as name:
         # A definition is written: not into the catalogue that other benchmarks use, too.
@@ -75,12 +74,14 @@ def benchmark(
                     folder = Path(name, f"spack-{place}")
                     if not number:
                         _share(recipes_cache, folder / "cache")
-                    taken = measure(*_spec(plan.spack, folder, recipes, one, plan.environment))
+                    taken = measure(*_spec(spack, folder, recipes, one, plan.environment))
                     print(f"  {title}: {taken.seconds:.0f} s{'' if number else ', caches empty'}", flush=True)
                     if number:
                         measures.setdefault(title, []).append(taken)
     rows = tuple(Row(title, tuple(runs)) for title, runs in measures.items())
-    return VirtualFigures(rows, {NOTHING: 0, DIRECT: _stored_bytes(mirror.first), VIRTUAL: fits})
+    return VirtualFigures(
+        plan.records, rows, {NOTHING: 0, DIRECT: _stored_bytes(mirror.first), VIRTUAL: fits}
+    )
 
 
 def _share(known: Path, cache: Path) -> None:
@@ -114,30 +115,35 @@ def _spec(
     return command, own
 
 
-def block(plan: Plan, figures: VirtualFigures | None) -> Iterator[str]:
+def block(plan: Plan, figures: Sequence[VirtualFigures], recipes: str | None) -> Iterator[str]:
     """Yield the lines of the table."""
-    if figures is not None:
+    if figures:
         yield (
-            f"`spack spec {ASKED}` with reuse, {plan.records:,} records in the mirror; rounds: {plan.runs}, after one that "
-            "fills Spack's caches. The index is what Spack fetches once for each state of a mirror."
+            f"`spack spec {ASKED}` with reuse; rounds: {plan.runs}, after one that fills Spack's caches. The index is what "
+            'Spack fetches once for each state of a mirror. "Of the mirror itself" compares processor time.'
         )
         yield ""
-        yield "| Spack is given | median s | fastest to slowest | user+sys s | peak MiB | index MB | of the mirror itself |"
-        yield "|---|--:|--:|--:|--:|--:|--:|"
-        direct = next(row.seconds for row in figures.rows if row.name == DIRECT)
-        for row in figures.rows:
+        yield (
+            "| records | Spack is given | median s | fastest to slowest | user+sys s | peak MiB | index MB "
+            "| of the mirror itself |"
+        )
+        yield "|--:|---|--:|--:|--:|--:|--:|--:|"
+    for one in figures:
+        direct = next(row.cpu_seconds for row in one.rows if row.name == DIRECT)
+        for row in one.rows:
             fastest, slowest = row.range
             cells = [
+                f"{one.records:,}",
                 row.name,
                 f"{row.seconds:.1f}",
                 f"{fastest:.1f} to {slowest:.1f}",
                 f"{row.cpu_seconds:.1f}",
             ]
-            cells += [f"{row.peak_bytes / MIB:.0f}", f"{figures.index_bytes[row.name] / 1e6:.2f}"]
-            yield f"| {' | '.join([*cells, f'{row.seconds / direct:.2f}'])} |"
+            cells += [f"{row.peak_bytes / MIB:.0f}", f"{one.index_bytes[row.name] / 1e6:.2f}"]
+            yield f"| {' | '.join([*cells, f'{row.cpu_seconds / direct:.2f}'])} |"
     yield from not_measured(
         {
             "Spack": None if plan.spack else NO_SPACK,
-            "anything": None if figures is not None or not plan.spack else NO_RECIPES,
+            "anything": None if recipes or not plan.spack else NO_RECIPES,
         }
     )
