@@ -74,3 +74,12 @@ def test_table_says_which_peers_were_not_measured(tmp_path: Path) -> None:
         b"Not measured: orjson (there is no .venv-bench; 'make bench' makes it); Spack (SPACK_ROOT is not set)."
         in answer.stdout
     )
+
+
+def test_blobs_are_not_measured_without_the_servers_and_it_says_so(tmp_path: Path) -> None:
+    answer = run("--only", "blobs", "--data", tmp_path / "data", "--no-report", PATH=str(tmp_path))
+    assert answer.returncode == 0
+    assert (
+        b"Not measured: nginx (nginx is not installed (Debian: apt-get install nginx-light)); wrk ("
+        in answer.stdout
+    )
