@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from listening import serving
-from measure import Measure, Row, measure
+from measure import Measure, ProcessFailed, Row, measure
 from nodes import INDEX_MANIFEST
 from peers import NO_SPACK, Spack, cachescope, not_measured, settings
 from sync import MIB, GeneratedMirror, Plan
@@ -64,24 +64,35 @@ def benchmark(
             url = f"http://127.0.0.1:{server.port}/mirror/fits"
             with urlopen(f"{url}/{INDEX_MANIFEST}") as answer:  # noqa: S310 - the server above
                 fits = _stored_bytes(answer.read())
-            urls = {NOTHING: "", DIRECT: mirror.folder.resolve().as_uri(), VIRTUAL: url}
+            urls = {NOTHING: "", VIRTUAL: url, DIRECT: mirror.folder.resolve().as_uri()}
             known = plan.environment.get("SPACK_USER_CACHE_PATH")
             recipes_cache = Path(known) if known else Path(name, "spack-0", "cache")
             measures: dict[str, list[Measure]] = {}
-            # One round more: the first fills the caches that Spack keeps, those of indexes too.
-            for number in range(plan.runs + 1):
+            # One round more where there are several: the first fills the cache of indexes that Spack keeps.
+            warming = plan.runs > 1
+            for number in range(plan.runs + warming):
                 for place, (title, one) in enumerate(urls.items()):
                     folder = Path(name, f"spack-{place}")
                     if not number:
                         _share(recipes_cache, folder / "cache")
-                    taken = measure(*_spec(spack, folder, recipes, one, plan.environment))
-                    print(f"  {title}: {taken.seconds:.0f} s{'' if number else ', caches empty'}", flush=True)
-                    if number:
+                    taken = _taken(title, *_spec(spack, folder, recipes, one, plan.environment))
+                    if taken is not None and number >= warming:
                         measures.setdefault(title, []).append(taken)
     rows = tuple(Row(title, tuple(runs)) for title, runs in measures.items())
     return VirtualFigures(
         plan.records, rows, {NOTHING: 0, DIRECT: _stored_bytes(mirror.first), VIRTUAL: fits}
     )
+
+
+def _taken(title: str, command: list[str], environment: dict[str, str]) -> Measure | None:
+    """Measure one run; None where it failed, as where a mirror is too large for the memory."""
+    try:
+        taken = measure(command, environment)
+    except ProcessFailed as error:
+        print(f"  {title}: {error}", flush=True)
+        return None
+    print(f"  {title}: {taken.seconds:.0f} s, {taken.cpu_seconds:.0f} s of processor time", flush=True)
+    return taken
 
 
 def _share(known: Path, cache: Path) -> None:
@@ -129,7 +140,7 @@ def block(plan: Plan, figures: Sequence[VirtualFigures], recipes: str | None) ->
         )
         yield "|--:|---|--:|--:|--:|--:|--:|--:|"
     for one in figures:
-        direct = next(row.cpu_seconds for row in one.rows if row.name == DIRECT)
+        direct = next((row.cpu_seconds for row in one.rows if row.name == DIRECT), None)
         for row in one.rows:
             fastest, slowest = row.range
             cells = [
@@ -140,7 +151,9 @@ def block(plan: Plan, figures: Sequence[VirtualFigures], recipes: str | None) ->
                 f"{row.cpu_seconds:.1f}",
             ]
             cells += [f"{row.peak_bytes / MIB:.0f}", f"{one.index_bytes[row.name] / 1e6:.2f}"]
-            yield f"| {' | '.join([*cells, f'{row.cpu_seconds / direct:.2f}'])} |"
+            yield f"| {' | '.join([*cells, f'{row.cpu_seconds / direct:.2f}' if direct else ''])} |"
+        if direct is None:
+            yield f"| {one.records:,} | {DIRECT} | did not end well | | | | {one.index_bytes[DIRECT] / 1e6:.2f} | |"
     yield from not_measured(
         {
             "Spack": None if plan.spack else NO_SPACK,

@@ -139,35 +139,40 @@ def test_pages_are_answered_while_clients_wait_for_a_slow_source(site: Client, s
 
 
 def test_300_clients_that_wait_for_one_slow_blob_keep_nobody_else_waiting(
-    storing: Client, source: MirrorServer
+    opened: OpenCatalogue, source: MirrorServer, tmp_path: Path
 ) -> None:
     arrives = threading.Event()
 
     def slow(_: Seen) -> Answer:
-        assert arrives.wait(20)
+        assert arrives.wait(30)
         return Answer(LARGE)
 
+    opened.sync("site", source.url)
+    define(opened, "lab", "site")
     source.routes[_path()] = slow
     small = binaries.archive_of(LIB)
-    address = urlsplit(storing.site)
-    asked = (
-        f"GET /mirror/lab{_path()} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode()
-    )
-    with ExitStack() as waiting:
+    with (
+        _serving(opened, tmp_path, blob_store=str(tmp_path / "store"), read_timeout=30.0) as storing,
+        ExitStack() as waiting,
+    ):
+        address = urlsplit(storing.site)
+        asked = f"GET /mirror/lab{_path()} HTTP/1.1\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n"
+        source.requests.clear()
         clients = [
             waiting.enter_context(socket.create_connection((address.hostname, address.port)))
             for _ in range(300)
         ]
         waiting.callback(arrives.set)
+        answered = select.poll()
         for one in clients:
-            one.sendall(asked)
+            one.sendall(asked.encode())
+            answered.register(one, select.POLLIN)
         source.wait_for_requests(1)
         assert storing(f"/mirror/lab{_path(small)}").body == small
         assert storing(f"/mirror/lab/{INDEX}", "HEAD").status == 200
         assert len(storing.index()) >= 2
         assert storing.manifest_of(LIB).status == 200
-        readable, _, _ = select.select(clients, [], [], 0)
-        assert readable == [], "all of them wait"
+        assert answered.poll(0) == [], "all of them wait"
         arrives.set()
         for one in clients[::30]:
             with one.makefile("rb") as answer:
