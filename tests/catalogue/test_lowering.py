@@ -1,4 +1,4 @@
-"""A query as SQL has the answer of the reference, on catalogues that are drawn at random."""
+"""A query as SQL and over arrays has the answer of the reference, on catalogues that are drawn at random."""
 
 from collections.abc import Callable
 from random import Random
@@ -8,9 +8,12 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.address import CatalogueAddress
+from cachescope.catalogue.array_lowering import lower_to_arrays
 from cachescope.catalogue.engine import open_for_writing
 from cachescope.catalogue.lowering import lower
+from cachescope.catalogue.reading_arrays import read_arrays
 from cachescope.catalogue.scope import Scope, current_presence
+from cachescope.catalogue.spec_arrays import SpecArrays
 from cachescope.model.errors import QuerySyntaxError
 from cachescope.model.identity import DagHash
 from cachescope.model.spec import ConcreteSpec, Deptype
@@ -40,6 +43,18 @@ def answer(
     return passed, set(connection.execute(statement.where(lowered.unsure)).scalars())
 
 
+def answer_of_arrays(
+    connection: Connection, arrays: SpecArrays, query: SpecQuery
+) -> tuple[set[DagHash], set[DagHash]]:
+    """Return the same of the arrays: what they let through, and what of that they are not sure of."""
+    lowered = lower_to_arrays(connection, arrays, query)
+    known = lowered.fulfilling & (arrays.presence >= 0)
+    unsure = known & lowered.unsure if lowered.unsure is not None else arrays.none()
+    hashes = {row.id: row.hash for row in connection.execute(select(t.spec.c.id, t.spec.c.hash))}
+    passed, open_ = ({hashes[key] for key in arrays.ids[some].tolist()} for some in (known, unsure))
+    return passed, open_
+
+
 def drawn_query(writer: QueryWriter) -> tuple[str, SpecQuery]:
     """Draw until a query is none that the language refuses."""
     while True:
@@ -58,6 +73,7 @@ def differences(address: CatalogueAddress, random: Random, queries: int) -> tupl
     with open_for_writing(address, busy_timeout=1) as catalogue:
         write_specs(catalogue, specs)
         with catalogue.reading() as connection:
+            arrays = read_arrays(connection)
             for number in range(queries):
                 text, query = drawn_query(writer)
                 looked_at, among = specs, None
@@ -65,11 +81,17 @@ def differences(address: CatalogueAddress, random: Random, queries: int) -> tupl
                     looked_at = random.sample(specs, len(specs) // 3)
                     among = t.spec.c.hash.in_([spec.hash for spec in looked_at])
                 expected = {spec.hash for spec in looked_at if matches(query, spec, universe)}
-                passed, unsure = answer(connection, query, among)
                 matched += bool(expected)
+                passed, unsure = answer(connection, query, among)
                 if not passed - unsure <= expected <= passed:
                     found.append(
                         f"{text!r}: too many {sorted(passed - expected)}, too few {sorted(expected - passed)}"
+                    )
+                passed, unsure = answer_of_arrays(connection, arrays, query)
+                passed &= {spec.hash for spec in looked_at}
+                if not passed - unsure <= expected <= passed:
+                    found.append(
+                        f"{text!r}: arrays have too many {sorted(passed - expected)}, too few {sorted(expected - passed)}"
                     )
     return found, matched
 
@@ -84,13 +106,13 @@ def compare(new_catalogue: NewCatalogue, seeds: range, queries: int) -> None:
 
 
 @pytest.mark.parametrize("part", range(8))
-def test_sql_has_the_answer_of_the_reference(each_new_catalogue: NewCatalogue, part: int) -> None:
+def test_sql_and_arrays_have_the_answer_of_the_reference(each_new_catalogue: NewCatalogue, part: int) -> None:
     compare(each_new_catalogue, range(part * 5, part * 5 + 5), queries=50)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("part", range(20))
-def test_sql_has_the_answer_of_the_reference_in_long_runs(
+def test_sql_and_arrays_have_the_answer_of_the_reference_in_long_runs(
     each_new_catalogue: NewCatalogue, part: int
 ) -> None:
     compare(each_new_catalogue, range(1000 + part * 50, 1050 + part * 50), queries=100)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
 from sqlalchemy import (
     ColumnElement,
@@ -34,7 +34,20 @@ from cachescope.query.hosts import judge
 from cachescope.query.matching import matches
 from cachescope.query.spec_query import SpecQuery
 
-__all__ = ["SORTS", "Found", "Place", "find", "is_glob"]
+if TYPE_CHECKING:
+    from cachescope.catalogue.spec_arrays import SpecArrays
+
+__all__ = [
+    "SORTS",
+    "Found",
+    "FoundInTables",
+    "Place",
+    "find",
+    "first_runnable",
+    "is_glob",
+    "judge_rows",
+    "names_like",
+]
 
 _GLOB = re.compile(r"[A-Za-z0-9_.*?-]*[*?][A-Za-z0-9_.*?-]*")
 
@@ -117,9 +130,39 @@ class _Group(NamedTuple):
     """0 where all of them stand before the place from which the list goes on, 1 where some may, 2 where none does."""
 
 
-@dataclass(slots=True)
-class Found:
+class Found(Protocol):
     """The specs of a scope that match, not read yet."""
+
+    after: Place | None
+    """Where a list by name goes on; the total counts all."""
+
+    def total(self, connection: Connection) -> int:
+        """Count them."""
+
+    def specs(self, connection: Connection, *, limit: int, sort: str = "name") -> list[SpecSummary]:
+        """Read the first of them."""
+
+    def judged(
+        self,
+        connection: Connection,
+        host: Host,
+        *,
+        limit: int,
+        sort: str = "name",
+        only_runnable: bool = False,
+    ) -> tuple[int, list[SpecSummary]]:
+        """Read the first of them with a verdict each, and count them.
+
+        With ``only_runnable`` those that do not run are left out of both, so that all are judged, not only the first.
+        """
+
+    def some(self, connection: Connection, *, limit: int) -> Sequence[Row[Any]]:
+        """Read so many rows of ``select_specs``, whichever is quickest."""
+
+
+@dataclass(slots=True)
+class FoundInTables:
+    """The specs of a scope that match, as a condition."""
 
     condition: ColumnElement[bool]
     """On ``spec``; says all: the query, and that a source of the scope has the spec now."""
@@ -153,20 +196,14 @@ class Found:
         sort: str = "name",
         only_runnable: bool = False,
     ) -> tuple[int, list[SpecSummary]]:
-        """Read the first of them with a verdict each, and count them.
-
-        With ``only_runnable`` those that do not run are left out of both, so that all are judged, not only the first.
-        """
+        """Read the first of them with a verdict each, and count them."""
         rows = self._rows(connection, limit=0 if only_runnable else limit, sort=sort)
-        libcs = libc_of(connection, [row.id for row in rows])
-        found = [
-            replace(spec, verdict=judge(host, spec.architecture, libcs.get(row.id)))
-            for row, spec in zip(rows, read_summaries(connection, rows, self.scope), strict=True)
-        ]
-        if not only_runnable:
-            return self.total(connection), found
-        runnable = [spec for spec in found if spec.verdict is not None and spec.verdict.runnable]
-        return len(runnable), runnable[:limit] if limit else runnable
+        found = judge_rows(connection, rows, self.scope, host)
+        return first_runnable(found, limit) if only_runnable else (self.total(connection), found)
+
+    def some(self, connection: Connection, *, limit: int) -> Sequence[Row[Any]]:
+        """Read so many rows of ``select_specs``."""
+        return connection.execute(select_specs().where(self.condition).limit(limit)).all()
 
     def _counted(self, connection: Connection) -> Sequence[_Group]:
         """Count by package and version, in the order of a list by name: tells the total, and where its beginning is."""
@@ -232,13 +269,58 @@ class Found:
         return within if None in versions else and_(within, t.spec.c.version_id.in_(versions))
 
 
-def find(connection: Connection, query: SpecQuery | str, scope: Scope, *, mentioned: bool) -> Found:
-    """Find what matches a parsed query, or a pattern of names (``*`` and ``?``)."""
+def judge_rows(
+    connection: Connection, rows: Sequence[Row[Any]], scope: Scope, host: Host
+) -> list[SpecSummary]:
+    """Make summaries of rows of ``select_specs``, each with its verdict."""
+    libcs = libc_of(connection, [row.id for row in rows])
+    return [
+        replace(spec, verdict=judge(host, spec.architecture, libcs.get(row.id)))
+        for row, spec in zip(rows, read_summaries(connection, rows, scope), strict=True)
+    ]
+
+
+def first_runnable(found: Sequence[SpecSummary], limit: int) -> tuple[int, list[SpecSummary]]:
+    """Return how many of them run, and the first of those."""
+    runnable = [spec for spec in found if spec.verdict is not None and spec.verdict.runnable]
+    return len(runnable), runnable[:limit] if limit else runnable
+
+
+@overload
+def find(
+    connection: Connection, query: SpecQuery | str, scope: Scope, *, mentioned: bool
+) -> FoundInTables: ...
+
+
+@overload
+def find(
+    connection: Connection,
+    query: SpecQuery | str,
+    scope: Scope,
+    *,
+    mentioned: bool,
+    arrays: "SpecArrays | None",
+) -> Found: ...
+
+
+def find(
+    connection: Connection,
+    query: SpecQuery | str,
+    scope: Scope,
+    *,
+    mentioned: bool,
+    arrays: "SpecArrays | None" = None,
+) -> Found:
+    """Find what matches a parsed query, or a pattern of names (``*`` and ``?``); in the arrays, if they are given."""
+    if arrays is not None:
+        from cachescope.catalogue.finding_in_arrays import find_in_arrays
+
+        return find_in_arrays(connection, arrays, query, scope, mentioned=mentioned)
     lowest = Presence.MENTIONED if mentioned else Presence.PRESENT
     known = is_known(scope, lowest)
     if isinstance(query, str):
         condition = and_(_named_like(query), known)
-        return Found(condition, lambda _: condition, scope)
+        return FoundInTables(condition, lambda _: condition, scope)
     lowered = lower(connection, query)
     condition = and_(lowered.condition, known)
     if lowered.unsure is not None or (query.node.name is not None and query.dependencies):
@@ -246,10 +328,10 @@ def find(connection: Connection, query: SpecQuery | str, scope: Scope, *, mentio
         keys = _decided(connection, query, condition, lowered.unsure)
         # A short list as parameters: then the statement was compiled before.
         decided = t.spec.c.id.in_(keys if len(keys) <= CHUNK else _numbers(keys))
-        return Found(decided, lambda _: decided, scope)
+        return FoundInTables(decided, lambda _: decided, scope)
     if not query.dependencies and not any(variant.propagate for variant in query.node.variants):
-        return Found(condition, lambda _: condition, scope, is_named=query.node.name is not None)
-    return Found(condition, lambda few: and_(lower(connection, query, few).condition, known), scope)
+        return FoundInTables(condition, lambda _: condition, scope, is_named=query.node.name is not None)
+    return FoundInTables(condition, lambda few: and_(lower(connection, query, few).condition, known), scope)
 
 
 def _decided(
@@ -284,6 +366,11 @@ def is_glob(query: str) -> bool:
 
 
 def _named_like(pattern: str) -> ColumnElement[bool]:
+    return t.spec.c.name_id.in_(names_like(pattern))
+
+
+def names_like(pattern: str) -> Select[Any]:
+    """Return the keys of the names that fit a pattern."""
     escaped = pattern.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
     like = escaped.replace("*", "%").replace("?", "_")
-    return t.spec.c.name_id.in_(select(t.name.c.id).where(t.name.c.text.like(like, escape="\\")))
+    return select(t.name.c.id).where(t.name.c.text.like(like, escape="\\"))

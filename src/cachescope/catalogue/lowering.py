@@ -35,7 +35,7 @@ from cachescope.query.grammar import LEGACY_COMPILERS
 from cachescope.query.spec_query import DependencyQuery, FlagQuery, NodeQuery, SpecQuery, VariantQuery
 from cachescope.query.targets import target_matches
 
-__all__ = ["Lowered", "hash_starts_with", "lower"]
+__all__ = ["Lowered", "compiler_conditions", "hash_starts_with", "lower"]
 
 Condition = ColumnElement[bool]
 
@@ -73,6 +73,20 @@ def hash_starts_with(column: ColumnElement[str], prefix: str) -> Condition:
     if len(prefix) >= _DAG_HASH:
         return column == prefix
     return column.between(prefix, prefix + "~")  # '~' sorts after every character of a hash
+
+
+def compiler_conditions(node: NodeQuery) -> Sequence[Condition] | None:
+    """Return what must hold of a compiler that has a name and a version alone; None where more is asked than it has."""
+    asked = any(not variant.propagate for variant in node.variants)
+    if asked or node.flags or node.hash or node.platform or node.os or node.target:
+        return None
+    conditions: list[Condition] = []
+    if node.name is not None:
+        old = [legacy for legacy, name in LEGACY_COMPILERS.items() if name == node.name]
+        conditions.append(t.compiler.c.name.in_([node.name, *old]))
+    if node.version is not None:
+        conditions.append(version_condition(node.version, t.compiler.c.version_key, t.compiler.c.version))
+    return conditions
 
 
 class _Lowering:
@@ -271,15 +285,9 @@ class _Lowering:
 
     @staticmethod
     def _compiler(node: NodeQuery, spec: FromClause) -> Condition:
-        asked = any(not variant.propagate for variant in node.variants)
-        if asked or node.flags or node.hash or node.platform or node.os or node.target:
+        conditions = compiler_conditions(node)
+        if conditions is None:
             return false()
-        conditions: list[Condition] = []
-        if node.name is not None:
-            old = [legacy for legacy, name in LEGACY_COMPILERS.items() if name == node.name]
-            conditions.append(t.compiler.c.name.in_([node.name, *old]))
-        if node.version is not None:
-            conditions.append(version_condition(node.version, t.compiler.c.version_key, t.compiler.c.version))
         return spec.c.compiler_id.in_(select(t.compiler.c.id).where(true(), *conditions))
 
     def _of_kinds(self, link: FromClause, kinds: list[int]) -> Condition:

@@ -18,17 +18,11 @@ from cachescope.model.record import Presence
 from cachescope.model.results import Counts, PackageSummary
 from cachescope.model.spec import Compiler, compiler_text
 
-__all__ = ["mirror_report", "recent_changes", "state_of_snapshots"]
+__all__ = ["mirror_report", "recent_changes"]
 
 _BIGGEST = 15
 _CHANGES = 12
 _NAMED = 4
-
-
-def state_of_snapshots(connection: Connection) -> tuple[int, int]:
-    """Return what changes whenever presence does: a sync adds a snapshot, and a removed mirror takes its own away. 1 statement."""
-    newest, number = connection.execute(select(func.max(t.snapshot.c.id), func.count())).one()
-    return int(newest or 0), int(number)
 
 
 def mirror_report(connection: Connection, name: MirrorName) -> MirrorReport:

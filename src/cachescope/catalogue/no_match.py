@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
 
@@ -9,12 +10,14 @@ from cachescope.catalogue import schema as t
 from cachescope.catalogue.finding import Found, find
 from cachescope.catalogue.near_names import near_names
 from cachescope.catalogue.scope import Scope, is_known
-from cachescope.catalogue.summaries_of_specs import select_specs
 from cachescope.model.record import Presence
 from cachescope.model.results import NoMatch, Relaxation
 from cachescope.model.spec import Compiler, compiler_text
 from cachescope.query.relaxing import Constraint, constraints, relaxations
 from cachescope.query.spec_query import NodeQuery, SpecQuery
+
+if TYPE_CHECKING:
+    from cachescope.catalogue.spec_arrays import SpecArrays
 
 __all__ = ["explain_no_match"]
 
@@ -30,18 +33,27 @@ _COUNTED = 2000
 
 
 def explain_no_match(
-    connection: Connection, asked: str, query: SpecQuery | None, scope: Scope, *, mentioned: bool
+    connection: Connection,
+    asked: str,
+    query: SpecQuery | None,
+    scope: Scope,
+    *,
+    mentioned: bool,
+    arrays: "SpecArrays | None",
 ) -> NoMatch:
-    """Explain an empty answer. Counts at most 60 relaxed queries, those with one constraint less first."""
+    """Explain an empty answer. Counts at most 60 relaxed queries, those with one constraint less first.
+
+    They are counted in the arrays, if there are some.
+    """
     if query is None:
         return NoMatch(suggestions=near_names(connection, asked))
     name = query.node.name
     if name is not None:
         alone = SpecQuery(node=NodeQuery(name=name))
-        if not find(connection, alone, scope, mentioned=mentioned).total(connection):
-            return _no_such_package(connection, name, scope, mentioned=mentioned)
+        if not find(connection, alone, scope, mentioned=mentioned, arrays=arrays).total(connection):
+            return _no_such_package(connection, name, scope, mentioned=mentioned, arrays=arrays)
     notes = _unknown_variants(connection, query, scope, mentioned=mentioned)
-    found = _relaxed(connection, query, scope, mentioned=mentioned)
+    found = _relaxed(connection, query, scope, mentioned=mentioned, arrays=arrays)
     if not found:
         return NoMatch(notes=notes)
     found.sort(key=lambda one: -one[0].total)
@@ -53,11 +65,13 @@ def explain_no_match(
     )
 
 
-def _no_such_package(connection: Connection, name: str, scope: Scope, *, mentioned: bool) -> NoMatch:
+def _no_such_package(
+    connection: Connection, name: str, scope: Scope, *, mentioned: bool, arrays: "SpecArrays | None"
+) -> NoMatch:
     notes: list[str] = []
-    anywhere = find(connection, SpecQuery(node=NodeQuery(name=name)), Scope(), mentioned=mentioned).total(
-        connection
-    )
+    anywhere = find(
+        connection, SpecQuery(node=NodeQuery(name=name)), Scope(), mentioned=mentioned, arrays=arrays
+    ).total(connection)
     only_mentioned = not mentioned and find(
         connection, SpecQuery(node=NodeQuery(name=name)), scope, mentioned=True
     ).total(connection)
@@ -104,7 +118,7 @@ def _unknown_variants(
 
 
 def _relaxed(
-    connection: Connection, query: SpecQuery, scope: Scope, *, mentioned: bool
+    connection: Connection, query: SpecQuery, scope: Scope, *, mentioned: bool, arrays: "SpecArrays | None"
 ) -> list[tuple[Relaxation, Found]]:
     tried = 0
     for size in range(1, min(_LARGEST_SET, len(constraints(query))) + 1):
@@ -115,7 +129,7 @@ def _relaxed(
             tried += 1
             if tried > _TRIED:
                 break
-            matched = find(connection, rest, scope, mentioned=mentioned)
+            matched = find(connection, rest, scope, mentioned=mentioned, arrays=arrays)
             total = matched.total(connection)
             if total:
                 instead = _instead(connection, matched, dropped[0]) if size == 1 else ()
@@ -130,7 +144,7 @@ def _relaxed(
 
 def _instead(connection: Connection, found: Found, dropped: Constraint) -> tuple[tuple[str, int], ...]:
     """Say what the specs have in place of the constraint that was dropped, where that is one value."""
-    rows = connection.execute(select_specs().where(found.condition).limit(_COUNTED)).all()
+    rows = found.some(connection, limit=_COUNTED)
     texts: Sequence[str]
     match dropped.field:
         case "version":

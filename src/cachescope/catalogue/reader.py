@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from cachescope.catalogue.engine import Catalogue
+from cachescope.catalogue.kept_arrays import KeptArrays
 from cachescope.catalogue.scope import checked_scope
 from cachescope.catalogue.search import present_hashes, resolve_hash, search
+from cachescope.catalogue.states import State, state_of_snapshots
 from cachescope.model.comparison import Comparison
 from cachescope.model.contents import ContentsPage, Part
 from cachescope.model.hosts import Host
@@ -45,7 +47,8 @@ class Reader:
         self._catalogue = catalogue
         # What looks at every record of a mirror is kept until the next snapshot; lives as long as the reader.
         # With the state that it is of, in one: several threads ask, and one may still see the state before.
-        self._kept: tuple[tuple[int, int], dict[tuple[object, ...], Any]] = ((0, 0), {})
+        self._kept: tuple[State, dict[tuple[object, ...], Any]] = ((0, 0, 0), {})
+        self._arrays = KeptArrays()
 
     def sources(self) -> Sequence[SourceStatus]:
         """All registered mirrors and their sources."""
@@ -112,6 +115,7 @@ class Reader:
                 host=host,
                 only_runnable=only_runnable,
                 after=after,
+                kept=self._arrays,
             )
 
     def compare(self, first: str, second: str) -> Comparison:
@@ -209,8 +213,6 @@ class Reader:
     def _until_next_snapshot(
         self, connection: Connection, key: tuple[object, ...], ask: Callable[[], _Answer]
     ) -> _Answer:
-        from cachescope.catalogue.mirror_report import state_of_snapshots
-
         state = state_of_snapshots(connection)
         kept = self._kept
         if kept[0] != state:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, func, select
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.finding import SORTS, Place, find, is_glob
+from cachescope.catalogue.kept_arrays import KeptArrays
 from cachescope.catalogue.lowering import hash_starts_with
 from cachescope.catalogue.no_match import explain_no_match
 from cachescope.catalogue.scope import Scope, is_known
@@ -37,10 +38,12 @@ def search(
     host: Host | None = None,
     only_runnable: bool = False,
     after: DagHash | None = None,
+    kept: KeptArrays | None = None,
 ) -> SearchResult:
     """Find specs. At most 12 statements, 1 more for 500 rows, and those of ``no_match`` where nothing is found.
 
-    With ``host`` each spec gets a verdict. ``after`` continues a list by name behind a spec: 1 statement more. Raises ``QuerySyntaxError``, and ``UserInputError`` for an unknown order.
+    With ``host`` each spec gets a verdict. ``after`` continues a list by name behind a spec: 1 statement more.
+    ``kept`` are the arrays of who stays: 1 statement more, and those that read the arrays. Raises ``QuerySyntaxError``, and ``UserInputError`` for an unknown order.
     """
     asked = query.strip()
     if sort not in SORTS:
@@ -50,7 +53,9 @@ def search(
     if _PASTED_HASH.fullmatch(asked) and (meant := _hash_meant(connection, asked)) is not None:
         parsed = meant
         notes.append(f"there is no package {asked}; taken for the hash /{asked}")
-    found = find(connection, parsed if parsed is not None else asked, scope, mentioned=mentioned)
+    sought = parsed if parsed is not None else asked
+    arrays = kept.of(connection, sought) if kept is not None else None
+    found = find(connection, sought, scope, mentioned=mentioned, arrays=arrays)
     if after is not None:
         if sort != "name":
             raise UserInputError("only a list by name can be continued", hint="leave the order out")
@@ -63,7 +68,7 @@ def search(
         specs = found.specs(connection, limit=limit, sort=sort)
     no_match = None
     if not matching:
-        no_match = explain_no_match(connection, asked, parsed, scope, mentioned=mentioned)
+        no_match = explain_no_match(connection, asked, parsed, scope, mentioned=mentioned, arrays=arrays)
     elif not total:
         no_match = NoMatch(
             notes=(

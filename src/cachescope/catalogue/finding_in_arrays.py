@@ -1,0 +1,151 @@
+"""Finding specs in the arrays of a catalogue: which match, how many, and which of them stand first in an order.
+
+Only those that are shown are read from the database.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Row, select
+
+from cachescope.catalogue import schema as t
+from cachescope.catalogue.array_lowering import lower_to_arrays
+from cachescope.catalogue.finding import Place, first_runnable, judge_rows, names_like
+from cachescope.catalogue.scope import Scope, current_presence
+from cachescope.catalogue.spec_arrays import Column, Mask, SpecArrays, fulfils
+from cachescope.catalogue.summaries import chunks
+from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
+from cachescope.catalogue.universe_reader import read_universe
+from cachescope.model.hosts import Host
+from cachescope.model.record import Presence
+from cachescope.model.results import SpecSummary
+from cachescope.query.matching import matches
+from cachescope.query.spec_query import SpecQuery
+
+__all__ = ["FoundInArrays", "find_in_arrays"]
+
+
+@dataclass(slots=True)
+class FoundInArrays:
+    """The specs of a scope that match, by their places."""
+
+    arrays: SpecArrays
+    places: Column
+    scope: Scope
+    after: Place | None = field(default=None, init=False)
+
+    def total(self, _: Connection) -> int:
+        """Count them."""
+        return len(self.places)
+
+    def specs(self, connection: Connection, *, limit: int, sort: str = "name") -> list[SpecSummary]:
+        """Read the first of them."""
+        return read_summaries(connection, self._rows(connection, limit=limit, sort=sort), self.scope)
+
+    def judged(
+        self,
+        connection: Connection,
+        host: Host,
+        *,
+        limit: int,
+        sort: str = "name",
+        only_runnable: bool = False,
+    ) -> tuple[int, list[SpecSummary]]:
+        """Read the first of them with a verdict each, and count them."""
+        rows = self._rows(connection, limit=0 if only_runnable else limit, sort=sort)
+        found = judge_rows(connection, rows, self.scope, host)
+        return first_runnable(found, limit) if only_runnable else (len(self.places), found)
+
+    def some(self, connection: Connection, *, limit: int) -> Sequence[Row[Any]]:
+        """Read so many rows of ``select_specs``."""
+        return self._read(connection, self.places[:limit])
+
+    def _rows(self, connection: Connection, *, limit: int, sort: str) -> Sequence[Row[Any]]:
+        places = self.places
+        if self.after is not None:
+            key = connection.execute(select(t.spec.c.id).where(t.spec.c.hash == self.after.hash)).scalar_one()
+            by_name = self.arrays.orders.by_name
+            places = places[by_name[places] > by_name[self.arrays.ids == key]]
+        return self._read(connection, first(self.arrays, places, limit=limit, sort=sort))
+
+    def _read(self, connection: Connection, places: Column) -> Sequence[Row[Any]]:
+        rows: dict[int, Row[Any]] = {}
+        ids = self.arrays.ids[places].tolist()
+        for some in chunks(ids):
+            statement = select_specs(current_presence(self.scope, t.spec.c.id.in_(some)))
+            rows.update((row.id, row) for row in connection.execute(statement))
+        return [rows[key] for key in ids]
+
+
+def first(arrays: SpecArrays, places: Column, *, limit: int, sort: str) -> Column:
+    """Return the first of these specs in one of ``finding.SORTS``; all of them for a limit of 0."""
+    orders = arrays.orders
+    name, version = orders.name[arrays.name[places]], orders.version[arrays.version[places]]
+    by_hash = orders.by_hash[places]
+    keys: tuple[Column, ...]
+    match sort:
+        case "name":
+            keys = (orders.by_name[places],)
+        case "version":
+            keys = (version, name, by_hash)
+        case "os":
+            keys = (orders.os[arrays.architecture[places]], name, version, by_hash)
+        case "target":
+            keys = (orders.target[arrays.architecture[places]], name, version, by_hash)
+        case "compiler":
+            compiler = arrays.compiler[places]
+            keys = (orders.compiler[compiler], orders.compiler_version[compiler], name, by_hash)
+        case _:
+            keys = (by_hash,)
+    if 0 < limit < len(places):
+        # Only what is as low as the last that is wanted has to be sorted.
+        chosen = keys[0] <= np.partition(keys[0], limit - 1)[limit - 1]
+        keys, places = tuple(key[chosen] for key in keys), places[chosen]
+    return places[np.lexsort(keys[::-1])][: limit or None]
+
+
+def find_in_arrays(
+    connection: Connection, arrays: SpecArrays, query: SpecQuery | str, scope: Scope, *, mentioned: bool
+) -> FoundInArrays:
+    """Find what matches a parsed query, or a pattern of names."""
+    lowest = Presence.MENTIONED if mentioned else Presence.PRESENT
+    known = _standing(connection, arrays, scope, lowest)
+    if isinstance(query, str):
+        names = connection.execute(names_like(query)).scalars().all()
+        return FoundInArrays(arrays, np.flatnonzero(fulfils(arrays.name, names) & known), scope)
+    lowered = lower_to_arrays(connection, arrays, query)
+    found = lowered.fulfilling & known
+    if lowered.unsure is not None and (lowered.unsure & found).any():
+        found = _decided(connection, arrays, query, found, lowered.unsure)
+    return FoundInArrays(arrays, np.flatnonzero(found), scope)
+
+
+def _standing(connection: Connection, arrays: SpecArrays, scope: Scope, lowest: Presence) -> Mask:
+    """Return which specs a source of the scope gives this presence now, or a higher one."""
+    if not scope.conditions():
+        found: Mask = arrays.presence >= int(lowest)
+        return found
+
+    def ask() -> Mask:
+        standing = current_presence(scope)
+        keys = connection.execute(select(standing.c.spec_id).where(standing.c.state >= int(lowest)))
+        return arrays.with_keys(keys.scalars())
+
+    return arrays.kept.get((scope, lowest), len(arrays.ids), ask)
+
+
+def _decided(connection: Connection, arrays: SpecArrays, query: SpecQuery, found: Mask, unsure: Mask) -> Mask:
+    """Let the reference decide about those of which the arrays are not sure."""
+    keys = arrays.ids[np.flatnonzero(found & unsure)].tolist()
+    universe = read_universe(connection, keys)
+    matching = []
+    for some in chunks(keys):
+        rows = connection.execute(select(t.spec.c.id, t.spec.c.hash).where(t.spec.c.id.in_(some)))
+        matching += [
+            key
+            for key, hash_ in rows
+            if hash_ in universe.specs and matches(query, universe.specs[hash_], universe)
+        ]
+    return (found & ~unsure) | arrays.with_keys(matching)

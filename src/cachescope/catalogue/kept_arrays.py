@@ -1,0 +1,75 @@
+"""When a catalogue is read into arrays: by who stays, once the second broad query is asked of one state."""
+
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from cachescope.catalogue.states import State, state_of_snapshots
+from cachescope.query.spec_query import SpecQuery
+
+if TYPE_CHECKING:
+    from cachescope.catalogue.spec_arrays import SpecArrays
+
+__all__ = ["KeptArrays", "is_broad"]
+
+_ENOUGH = 2
+"""Reading takes as long as a few broad queries, and most processes ask one."""
+
+
+def is_broad(query: SpecQuery | str) -> bool:
+    """Say whether a query asks about specs of many packages, or about all that stand above some.
+
+    Of one package SQL reads a few thousand entries of an index at the most, and takes less time.
+    """
+    if isinstance(query, str):
+        return True
+    node = query.node
+    anonymous = node.name is None and node.hash is None
+    return (
+        anonymous
+        or any(edge.sigil == "^" for edge in query.dependencies)
+        or any(variant.propagate for variant in node.variants)
+    )
+
+
+class KeptArrays:
+    """The arrays of the newest state that was asked for; lives as long as its reader. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._state: State | None = None
+        self._arrays: SpecArrays | None = None
+        self._asked = 0
+        self._is_reading = False
+        self._is_given_up = False
+        """Whether this state could not be read, as where it takes longer than an answer may."""
+
+    def of(self, connection: Connection, query: SpecQuery | str) -> "SpecArrays | None":
+        """Return the arrays of the state that the connection sees, for this query; None if SQL is to answer it.
+
+        While one thread reads them, the others are answered by SQL, and so is who sees another state.
+        """
+        if not is_broad(query):
+            return None
+        state = state_of_snapshots(connection)
+        with self._lock:
+            if state != self._state:
+                self._state, self._arrays, self._asked, self._is_given_up = state, None, 0, False
+            if self._arrays is not None:
+                return self._arrays
+            self._asked += 1
+            if self._asked < _ENOUGH or self._is_reading or self._is_given_up:
+                return None
+            self._is_reading = True
+        arrays: SpecArrays | None = None
+        try:
+            from cachescope.catalogue.reading_arrays import read_arrays
+
+            arrays = read_arrays(connection)
+        finally:
+            with self._lock:
+                self._is_reading = False
+                if self._state == state:
+                    self._arrays, self._is_given_up = arrays, arrays is None
+        return arrays

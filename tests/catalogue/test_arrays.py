@@ -1,0 +1,216 @@
+"""Queries over arrays: the same answers as SQL gives, of the state that is asked for, read once by who stays."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+from sqlalchemy import event, insert, select
+
+from cachescope.catalogue import schema as t
+from cachescope.catalogue.address import CatalogueAddress
+from cachescope.catalogue.finding import SORTS
+from cachescope.catalogue.reader import Reader
+from cachescope.catalogue.reading_arrays import read_arrays
+from cachescope.model.hosts import Host
+from cachescope.model.identity import DagHash, Ref, Stack
+from cachescope.model.results import SearchResult
+from cachescope.query.hosts import parse_host
+from tests import mirrors
+from tests.catalogues import OpenCatalogue
+
+BROAD = "^cr-zlib"
+
+
+@pytest.fixture
+def sample(each_sample: CatalogueAddress) -> Iterator[OpenCatalogue]:
+    with OpenCatalogue(each_sample) as opened:
+        yield opened
+
+
+def search(reader: Reader, query: str, **options: Any) -> SearchResult:
+    return reader.search(query, **{"ref": None, "stack": None, "limit": 7, **options})
+
+
+def with_arrays(opened: OpenCatalogue) -> Reader:
+    """Return a reader that answers from arrays."""
+    reader = Reader(opened.catalogue)
+    for _ in range(2):
+        search(reader, "*")
+    return reader
+
+
+@contextmanager
+def edges_read(opened: OpenCatalogue) -> Iterator[list[str]]:
+    """Note each statement that reads all edges."""
+    found: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        if "edge.child_id" in arguments[2] and "WHERE" not in arguments[2]:
+            found.append(arguments[2])
+
+    event.listen(opened.catalogue.engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(opened.catalogue.engine, "before_cursor_execute", note)
+
+
+QUERIES = (
+    "*",
+    "cr-*",
+    "cr-hdf ^cr-zlib",
+    "cr-hdf %gcc ^cr-zlib",
+    BROAD,
+    "^crmpi",
+    "%gcc",
+    "%c=gcc@12:",
+    "+shared",
+    "++shared",
+    "@1.2:",
+    "target=x86_64_v3:",
+    "os=none +shared",
+    "cr-hdf os=none ^cr-zlib +shared",
+    "^cr-zlib@99",
+    "no-such-package ^cr-zlib",
+    "^cr-zlib %gcc",
+)
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_arrays_give_the_answer_of_sql(sample: OpenCatalogue, query: str) -> None:
+    arrays = with_arrays(sample)
+    part: dict[str, Any] = {"ref": Ref("crafted"), "stack": Stack("v3-signed")}
+    for given in ({}, {"mentioned": True}, {"limit": 0, "ref": Ref("crafted")}, part):
+        # A reader of one question never reads the arrays.
+        assert search(arrays, query, **given) == search(Reader(sample.catalogue), query, **given)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_arrays_order_as_sql_does(sample: OpenCatalogue, sort: str) -> None:
+    arrays = with_arrays(sample)
+    for limit in (0, 1, 5):
+        given = {"sort": sort, "limit": limit, "mentioned": True}
+        assert search(arrays, "*", **given) == search(Reader(sample.catalogue), "*", **given)
+
+
+def test_arrays_know_what_runs_where(sample: OpenCatalogue) -> None:
+    host: Host = parse_host("os=debian12,target=zen4,glibc=2.28", detect=Host)
+    arrays = with_arrays(sample)
+    for only_runnable in (False, True):
+        given = {"host": host, "only_runnable": only_runnable}
+        assert search(arrays, "%gcc", **given) == search(Reader(sample.catalogue), "%gcc", **given)
+
+
+def test_parts_of_an_answer_of_arrays_are_the_answer(sample: OpenCatalogue) -> None:
+    arrays = with_arrays(sample)
+    found: list[DagHash] = []
+    while part := search(arrays, BROAD, limit=3, after=found[-1] if found else None).specs:
+        found += [one.hash for one in part]
+    assert found == [one.hash for one in search(arrays, BROAD, limit=0).specs]
+
+
+# -- when they are read -------------------------------------------------------------------------------------------------
+
+
+def test_arrays_are_read_once_the_second_broad_query_is_asked(sample: OpenCatalogue) -> None:
+    reader = Reader(sample.catalogue)
+    with edges_read(sample) as found:
+        for query in ("cr-zlib", BROAD, "cr-zlib", "/vwxwg7q"):
+            search(reader, query)
+        assert found == []
+        for query in (BROAD, "%gcc", "cr-zlib", "cr-*"):
+            search(reader, query)
+    assert len(found) == 1
+
+
+def test_arrays_are_those_of_the_newest_snapshot(opened: OpenCatalogue, tmp_path: Path) -> None:
+    def write(*names: str) -> None:
+        mirrors.write_v3(
+            tmp_path / "mirror", mirrors.index(mirrors.installs([mirrors.node(one) for one in names]))
+        )
+
+    write("a", "b")
+    opened.sync("site", tmp_path / "mirror")
+    reader = with_arrays(opened)
+    assert [one.name for one in search(reader, "*").specs] == ["a", "b"]
+    write("b", "c")
+    opened.pass_time(1)
+    opened.sync_again("site")
+    for _ in range(3):
+        assert [one.name for one in search(reader, "*").specs] == ["b", "c"]
+
+
+def test_arrays_are_never_those_of_a_mirror_that_another_one_took_the_place_of(
+    opened: OpenCatalogue, tmp_path: Path
+) -> None:
+    """The new mirror has as many snapshots as the removed one had, and the same numbers."""
+    reader = Reader(opened.catalogue)
+    for name, version in (("a", "1.0"), ("b", "2.0")):
+        mirrors.write_v3(tmp_path / name, mirrors.index(mirrors.installs([mirrors.node(name, version)])))
+        opened.sync("site", tmp_path / name)
+        for _ in range(3):
+            assert [one.name for one in search(reader, f"@{version}").specs] == [name]
+        opened.remove("site")
+        opened.pass_time(1)
+
+
+def test_threads_read_the_arrays_once(sample: OpenCatalogue) -> None:
+    reader = Reader(sample.catalogue)
+    expected = search(Reader(sample.catalogue), BROAD)
+    together = Barrier(6)
+
+    def ask(_: int) -> Sequence[SearchResult]:
+        together.wait(timeout=30)
+        return [search(reader, BROAD) for _ in range(5)]
+
+    with edges_read(sample) as found, ThreadPoolExecutor(6) as threads:
+        answers = [one for many in threads.map(ask, range(6)) for one in many]
+    assert answers == [expected] * 30
+    assert len(found) == 1
+
+
+# -- catalogues that no honest index makes --------------------------------------------------------------------------------
+
+
+def test_arrays_bear_cycles_and_edges_that_lead_nowhere(opened: OpenCatalogue, tmp_path: Path) -> None:
+    leaf = mirrors.node("leaf")
+    middle = mirrors.node("middle", needs=[(leaf, "link", "")])
+    top = mirrors.node("top", needs=[(middle, "link", "")])
+    mirrors.write_v3(
+        tmp_path / "mirror", mirrors.index(mirrors.installs([leaf, middle, top, mirrors.node("alone")]))
+    )
+    opened.sync("site", tmp_path / "mirror")
+    with opened.catalogue.writing() as connection:
+        keys = {
+            row.text: row.id
+            for row in connection.execute(
+                select(t.spec.c.id, t.name.c.text).join(t.name, t.name.c.id == t.spec.c.name_id)
+            )
+        }
+        edge = {"kind_id": connection.execute(select(t.edge.c.kind_id).limit(1)).scalar_one()}
+        edge = {**edge, "position": 7}
+        connection.execute(
+            insert(t.edge),
+            [
+                {**edge, "parent_id": keys["leaf"], "child_id": keys["top"]},
+                {**edge, "parent_id": keys["alone"], "child_id": 4711},
+            ],
+        )
+    with opened.catalogue.reading() as connection:
+        assert read_arrays(connection).edges.has_cycles
+    arrays = with_arrays(opened)
+    for query, names in (("^leaf", ["leaf", "middle", "top"]), ("^middle@2", []), ("^alone", [])):
+        found = search(arrays, query)
+        assert [one.name for one in found.specs] == names
+        assert found == search(Reader(opened.catalogue), query)
+
+
+def test_arrays_of_an_empty_catalogue_hold_nothing(opened: OpenCatalogue) -> None:
+    with opened.catalogue.reading() as connection:
+        arrays = read_arrays(connection)
+    assert arrays.nbytes == 0
+    assert search(with_arrays(opened), "++shared ^mpi").total == 0
