@@ -5,16 +5,15 @@ lowering has as parts of its own. What is asked of each spec or edge is asked of
 reference can decide is let through and told of as unsure.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, select, true
+from sqlalchemy import Connection, bindparam, select, true
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.field_conditions import sets_that_hold, sets_where, sets_with, version_condition
-from cachescope.catalogue.knowledge import Knowledge
 from cachescope.catalogue.lowering import compiler_conditions, hash_starts_with
 from cachescope.catalogue.spec_arrays import Column, Mask, SpecArrays, fulfils
 from cachescope.model.spec import RUNTIME, Deptype
@@ -23,9 +22,12 @@ from cachescope.query.targets import target_matches
 
 __all__ = ["LoweredToArrays", "lower_to_arrays"]
 
-_FORMAT_5 = 5
 _BUILD_OR_TEST = Deptype.BUILD | Deptype.TEST
 _UNKNOWN = -1
+_NO_KEY = -2
+_KEY_OF_NAME = select(t.name.c.id).where(t.name.c.text == bindparam("name"))
+_FEW = 10_000
+"""Specs whose own edges are looked up; of more, looking at all edges takes no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +41,33 @@ class LoweredToArrays:
     """Those among them that may not match; none, if there is no such mask."""
 
 
-def lower_to_arrays(connection: Connection, arrays: SpecArrays, query: SpecQuery) -> LoweredToArrays:
-    """Answer a query. At most 3 small statements for each node that is asked for, and 1 for each of its variants and flags."""
-    return _Lowering(connection, arrays).query(query)
+def lower_to_arrays(
+    connection: Connection, arrays: SpecArrays, query: SpecQuery, among: Mask | None = None
+) -> LoweredToArrays:
+    """Answer a query about all specs, or about some of them. At most 3 small statements for each node that is asked for, and 1 for each of its variants and flags."""
+    return _Lowering(connection, arrays).query(query, among)
+
+
+class _Fulfilling:
+    """The specs that fulfil all that was asked up to now, by their places; None while nothing was asked."""
+
+    def __init__(self) -> None:
+        self._places: Column | None = None
+
+    def keep(self, column: Column, keys: Iterable[int]) -> None:
+        """Keep those that have one of these keys."""
+        if self._places is None:
+            self._places = np.flatnonzero(fulfils(column, keys))
+        else:
+            self._places = self._places[fulfils(column[self._places], keys)]
+
+    def mask(self, arrays: SpecArrays) -> Mask:
+        """Return them as a mask."""
+        if self._places is None:
+            return arrays.all()
+        found = arrays.none()
+        found[self._places] = True
+        return found
 
 
 class _Lowering:
@@ -49,25 +75,30 @@ class _Lowering:
         self._connection = connection
         self._arrays = arrays
         self._unsure: list[Mask] = []
+        self._names: dict[str, int] = {}
 
-    def query(self, query: SpecQuery) -> LoweredToArrays:
+    def query(self, query: SpecQuery, among: Mask | None = None) -> LoweredToArrays:
         found = self._node(query.node)
+        if among is not None:
+            found &= among
         if not self._is_virtual(query.node.name):
             for edge in query.dependencies:
-                found &= self._edge(edge, query.node)
+                found &= self._edge(edge, query.node, found)
         if not self._unsure:
             return LoweredToArrays(found)
         return LoweredToArrays(found, found & np.logical_or.reduce(self._unsure))
 
     # -- small tables --------------------------------------------------------------------------------------------
 
-    def _asked(self, statement: Any) -> Iterable[int]:
+    def _asked(self, statement: Any) -> Collection[int]:
         return self._connection.execute(statement).scalars().all()
 
     def _name_id(self, name: str) -> int:
         """Return the key of a name; one that no spec has, where the name is unknown."""
-        key = self._connection.execute(select(t.name.c.id).where(t.name.c.text == name)).scalar()
-        return -2 if key is None else int(key)
+        if name not in self._names:
+            key = self._connection.execute(_KEY_OF_NAME, {"name": name}).scalar()
+            self._names[name] = _NO_KEY if key is None else int(key)
+        return self._names[name]
 
     def _is_virtual(self, name: str | None) -> bool:
         """Say whether some edge carries the name and no spec has it, as ``query.universe`` does."""
@@ -87,31 +118,39 @@ class _Lowering:
     # -- one node ------------------------------------------------------------------------------------------------
 
     def _node(self, node: NodeQuery) -> Mask:
-        arrays = self._arrays
-        found = arrays.all()
+        """Return which specs fulfil it: each condition is asked of those that fulfil the ones before."""
+        arrays, found = self._arrays, _Fulfilling()
         if node.hash is not None:
             begun = select(t.spec.c.id).where(hash_starts_with(t.spec.c.hash, node.hash))
-            found &= arrays.with_keys(self._asked(begun))
+            found.keep(arrays.ids, self._asked(begun))
         if node.name is not None and self._is_virtual(node.name):
             # A provider satisfies the virtual, and nothing else is asked of it.
-            return found & fulfils(arrays.name, arrays.providers.get(node.name, ()))
+            found.keep(arrays.name, arrays.providers.get(node.name, ()))
+            return found.mask(arrays)
         if node.name is not None:
-            found &= arrays.name == self._name_id(node.name)
+            found.keep(arrays.name, [self._name_id(node.name)])
+        self._keep_attributes(node, found)
+        mask = found.mask(arrays)
+        for variant in node.variants:
+            if variant.propagate:
+                mask &= self._propagated(variant)
+        return mask
+
+    def _keep_attributes(self, node: NodeQuery, found: _Fulfilling) -> None:
+        arrays = self._arrays
         if node.namespace is not None:
-            known = (_UNKNOWN, self._name_id(node.namespace), self._name_id(""))
-            found &= np.isin(arrays.namespace, known)
+            found.keep(arrays.namespace, [_UNKNOWN, self._name_id(node.namespace), self._name_id("")])
         if node.version is not None:
             versions = version_condition(node.version, t.version.c.key, t.version.c.text)
-            found &= fulfils(arrays.version, self._asked(select(t.version.c.id).where(versions)))
-        for variant in node.variants:
-            found &= self._variant(variant)
+            found.keep(arrays.version, self._asked(select(t.version.c.id).where(versions)))
+        if node.platform is not None or node.os is not None or node.target is not None:
+            found.keep(arrays.architecture, self._architectures(node))
         for flag in node.flags:
             for item in flag.items:
-                sets = sets_where(flag.name, ("flag",), value=item)
-                found &= fulfils(arrays.variant_set, self._asked(sets))
-        if node.platform is not None or node.os is not None or node.target is not None:
-            found &= fulfils(arrays.architecture, self._architectures(node))
-        return found
+                found.keep(arrays.variant_set, self._asked(sets_where(flag.name, ("flag",), value=item)))
+        for variant in node.variants:
+            if not variant.propagate:
+                found.keep(arrays.variant_set, self._asked(sets_that_hold(variant)))
 
     def _architectures(self, node: NodeQuery) -> Iterable[int]:
         return [
@@ -122,20 +161,21 @@ class _Lowering:
             and (node.target is None or target_matches(node.target, row.target))
         ]
 
-    def _variant(self, asked: VariantQuery) -> Mask:
+    def _propagated(self, asked: VariantQuery) -> Mask:
+        """Return below which specs, themselves counted, no node has the variant with another value."""
         arrays = self._arrays
-        holding = fulfils(arrays.variant_set, self._asked(sets_that_hold(asked)))
-        if not asked.propagate:
-            return holding
-        unfit = fulfils(arrays.variant_set, self._asked(sets_with(asked.name))) & ~holding
+        holding = set(self._asked(sets_that_hold(asked)))
+        unfit = fulfils(
+            arrays.variant_set, [one for one in self._asked(sets_with(asked.name)) if one not in holding]
+        )
         # Of a dependency without a record nothing is known, so nothing is said to fit.
         known: Mask = arrays.variant_set != _UNKNOWN
         return known & ~arrays.edges.with_all_above(unfit, runtime=False)
 
     # -- edges ---------------------------------------------------------------------------------------------------
 
-    def _edge(self, edge: DependencyQuery, parent: NodeQuery) -> Mask:
-        found = self._transitive(edge) if edge.sigil == "^" else self._direct(edge, parent)
+    def _edge(self, edge: DependencyQuery, parent: NodeQuery, among: Mask) -> Mask:
+        found = self._transitive(edge) if edge.sigil == "^" else self._direct(edge, parent, among)
         if edge.when is not None:
             when = _Lowering(self._connection, self._arrays).query(edge.when)
             found = found | ~when.fulfilling
@@ -145,25 +185,33 @@ class _Lowering:
         # The edges behind it are asked for whether its own condition holds or not.
         return found & self._behind(edge) if edge.direct else found
 
-    def _direct(self, edge: DependencyQuery, parent: NodeQuery) -> Mask:
-        found = self._has_edge(edge)
+    def _direct(self, edge: DependencyQuery, parent: NodeQuery, among: Mask) -> Mask:
+        own = self._edges_of(among)
+        found = self._has_edge(edge, own)
         if parent.name is not None and parent.name != edge.node.name:
-            itself = self._built_with(parent.name)
+            itself = self._built_with(parent.name, own)
             self._unsure.append(itself)
             found |= itself
         return found
 
-    def _built_with(self, name: str) -> Mask:
-        """Return the specs of a name built with another one of it: then ``name %x`` may mean that one in Spack."""
+    def _edges_of(self, specs: Mask) -> Column | None:
+        """Return the edges that begin at these specs; None where they are so many that all edges are looked at."""
+        if np.count_nonzero(specs) > _FEW:
+            return None
+        return self._arrays.edges.of(np.flatnonzero(specs))
+
+    def _built_with(self, name: str, own: Column | None) -> Mask:
+        """Return which specs of a name were built with another one of it: then ``name %x`` may mean that one in Spack."""
         arrays, edges = self._arrays, self._arrays.edges
         called: Mask = arrays.name == self._name_id(name)
-        own = np.flatnonzero(called[edges.parent])
+        if own is None:
+            own = np.flatnonzero(called[edges.parent])
         itself = called[edges.child[own]] | fulfils(edges.kind[own], self._carrying(name))
         built = fulfils(edges.kind[own], self._typed(_BUILD_OR_TEST))
         return edges.parents_of(own[itself & built], len(arrays.ids))
 
-    def _has_edge(self, edge: DependencyQuery) -> Mask:
-        """Return which specs have such an edge themselves, or were built with such a compiler."""
+    def _has_edge(self, edge: DependencyQuery, own: Column | None) -> Mask:
+        """Return which specs have such an edge themselves, or were built with such a compiler; ``own`` are their edges."""
         arrays, node = self._arrays, edge.node
         asked = {*edge.virtuals, node.name} if self._is_virtual(node.name) else set(edge.virtuals)
         kinds = [
@@ -171,12 +219,12 @@ class _Lowering:
             for kind in arrays.kinds
             if kind.deptypes & edge.deptypes == edge.deptypes and (not asked or asked & kind.virtuals)
         ]
-        linked = self._parents(self._node(node)[arrays.edges.child], kinds)
-        by_page = (arrays.knowledge == int(Knowledge.PAGE)) & (arrays.compiler != _UNKNOWN)
-        by_compiler: Mask = (arrays.spec_format < _FORMAT_5) | by_page
-        if not by_compiler.any():
+        fitting, child = self._node(node), arrays.edges.child
+        places = np.flatnonzero(fitting[child]) if own is None else own[fitting[child[own]]]
+        linked = self._parents(places, kinds)
+        if not arrays.by_compiler.any():
             return linked
-        return np.where(by_compiler, self._compiler(node), linked)
+        return np.where(arrays.by_compiler, self._compiler(node), linked)
 
     def _compiler(self, node: NodeQuery) -> Mask:
         conditions = compiler_conditions(node)
@@ -197,8 +245,9 @@ class _Lowering:
             return self._arrays.all()
         named = self._arrays.name == self._name_id(name)
         fitting = named.copy()
+        own = self._edges_of(named)
         for below in edge.direct:
-            fitting &= self._has_edge(below)
+            fitting &= self._has_edge(below, own)
         self._unsure.append(self._meets(named & ~fitting))
         return self._meets(fitting)
 
@@ -227,13 +276,13 @@ class _Lowering:
 
     def _reaches(self, edges: Mask, *, own: Deptype = Deptype.BUILD) -> Mask:
         """Return which specs have such an edge among their runtime edges, or among their own of these types."""
-        above = self._parents(edges, self._typed(RUNTIME))
+        places = np.flatnonzero(edges)
+        above = self._parents(places, self._typed(RUNTIME))
         above = self._arrays.edges.with_all_above(above, runtime=True)
-        return above | self._parents(edges, self._typed(own))
+        return above | self._parents(places, self._typed(own))
 
-    def _parents(self, edges: Mask, kinds: list[int]) -> Mask:
-        """Return which specs have such an edge of one of these kinds."""
-        places: Column = np.flatnonzero(edges)
+    def _parents(self, edges: Column, kinds: list[int]) -> Mask:
+        """Return which specs have one of these edges, if it is of one of these kinds."""
         if len(kinds) < len(self._arrays.kinds):
-            places = places[fulfils(self._arrays.edges.kind[places], kinds)]
-        return self._arrays.edges.parents_of(places, len(self._arrays.ids))
+            edges = edges[fulfils(self._arrays.edges.kind[edges], kinds)]
+        return self._arrays.edges.parents_of(edges, len(self._arrays.ids))

@@ -29,6 +29,9 @@ class Database(Protocol):
     def reading_engine(self) -> Engine:
         """Make an engine that never writes; each of its transactions sees one state."""
 
+    def wait(self, connection: Connection) -> None:
+        """Let the rest of this transaction take longer than an answer may."""
+
     def prepare(self, engine: Engine) -> None:
         """Bring it into the mode in which it is written; called once it is certain that it holds a catalogue or nothing."""
 

@@ -16,7 +16,7 @@ from cachescope.catalogue.finding import Place, first_runnable, judge_rows, name
 from cachescope.catalogue.scope import Scope, current_presence
 from cachescope.catalogue.spec_arrays import Column, Mask, SpecArrays, fulfils
 from cachescope.catalogue.summaries import chunks
-from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
+from cachescope.catalogue.summaries_of_specs import read_summaries, specs_by_key
 from cachescope.catalogue.universe_reader import read_universe
 from cachescope.model.hosts import Host
 from cachescope.model.record import Presence
@@ -74,8 +74,8 @@ class FoundInArrays:
         rows: dict[int, Row[Any]] = {}
         ids = self.arrays.ids[places].tolist()
         for some in chunks(ids):
-            statement = select_specs(current_presence(self.scope, t.spec.c.id.in_(some)))
-            rows.update((row.id, row) for row in connection.execute(statement))
+            found = connection.execute(specs_by_key(self.scope), {"keys": some})
+            rows.update((row.id, row) for row in found)
         return [rows[key] for key in ids]
 
 
@@ -115,8 +115,8 @@ def find_in_arrays(
     if isinstance(query, str):
         names = connection.execute(names_like(query)).scalars().all()
         return FoundInArrays(arrays, np.flatnonzero(fulfils(arrays.name, names) & known), scope)
-    lowered = lower_to_arrays(connection, arrays, query)
-    found = lowered.fulfilling & known
+    lowered = lower_to_arrays(connection, arrays, query, known)
+    found = lowered.fulfilling
     if lowered.unsure is not None and (lowered.unsure & found).any():
         found = _decided(connection, arrays, query, found, lowered.unsure)
     return FoundInArrays(arrays, np.flatnonzero(found), scope)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
+from cachescope.catalogue.database import Database
 from cachescope.catalogue.states import State, state_of_snapshots
 from cachescope.query.spec_query import SpecQuery
 
@@ -18,32 +19,29 @@ _ENOUGH = 2
 
 
 def is_broad(query: SpecQuery | str) -> bool:
-    """Say whether a query asks about specs of many packages, or about all that stand above some.
+    """Say whether a query asks about specs of many packages, or about edges.
 
-    Of one package SQL reads a few thousand entries of an index at the most, and takes less time.
+    What else is asked of one package is found in an index: SQL takes less time.
     """
     if isinstance(query, str):
         return True
     node = query.node
     anonymous = node.name is None and node.hash is None
-    return (
-        anonymous
-        or any(edge.sigil == "^" for edge in query.dependencies)
-        or any(variant.propagate for variant in node.variants)
-    )
+    return anonymous or bool(query.dependencies) or any(variant.propagate for variant in node.variants)
 
 
 class KeptArrays:
     """The arrays of the newest state that was asked for; lives as long as its reader. Safe to use from several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._lock = Lock()
         self._state: State | None = None
         self._arrays: SpecArrays | None = None
         self._asked = 0
         self._is_reading = False
         self._is_given_up = False
-        """Whether this state could not be read, as where it takes longer than an answer may."""
+        """Whether this state could not be read."""
 
     def of(self, connection: Connection, query: SpecQuery | str) -> "SpecArrays | None":
         """Return the arrays of the state that the connection sees, for this query; None if SQL is to answer it.
@@ -66,6 +64,8 @@ class KeptArrays:
         try:
             from cachescope.catalogue.reading_arrays import read_arrays
 
+            # Once a state somebody waits longer than for an answer, or the arrays of a large catalogue would never be had.
+            self._database.wait(connection)
             arrays = read_arrays(connection)
         finally:
             with self._lock:

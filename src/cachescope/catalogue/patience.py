@@ -28,9 +28,13 @@ class Patience:
         """Give up all that is asked, now and later."""
         self._is_over = True
 
+    def is_over(self) -> bool:
+        """Say whether nobody waits any more, however long it takes."""
+        return self._is_over
+
     def begin(self) -> Callable[[], bool]:
         """Begin to wait for an answer; what is returned says whether it came too late."""
         if not self.seconds:
-            return lambda: self._is_over
+            return self.is_over
         until = time.monotonic() + self.seconds
         return lambda: self._is_over or time.monotonic() > until

@@ -140,6 +140,10 @@ class PostgresqlDatabase:
         """Return an engine that never writes, because none of its transactions asks for it."""
         return self._engine()
 
+    def wait(self, connection: Connection) -> None:
+        """Take the limit of its statements away."""
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+
     def prepare(self, engine: Engine) -> None:
         """Do nothing: readers go on while somebody writes in any case."""
 

@@ -48,7 +48,7 @@ class Reader:
         # What looks at every record of a mirror is kept until the next snapshot; lives as long as the reader.
         # With the state that it is of, in one: several threads ask, and one may still see the state before.
         self._kept: tuple[State, dict[tuple[object, ...], Any]] = ((0, 0, 0), {})
-        self._arrays = KeptArrays()
+        self._arrays = KeptArrays(catalogue.database)
 
     def sources(self) -> Sequence[SourceStatus]:
         """All registered mirrors and their sources."""

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import BigInteger, Connection, Row, Select, Table, Text, cast, func, select
 
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.knowledge import Knowledge
 from cachescope.catalogue.spec_arrays import (
     ArchitectureRow,
     Column,
@@ -26,6 +27,7 @@ __all__ = ["read_arrays"]
 _ROWS = 10_000
 """Rows that are read at a time."""
 
+_FORMAT_5 = 5
 _UNKNOWN = -1
 _LAST = np.iinfo(np.int32).max
 
@@ -59,6 +61,7 @@ def read_arrays(connection: Connection) -> SpecArrays:
         _compact(column) for column in columns
     )
     del columns
+    from_page = (knowledge == int(Knowledge.PAGE)) & (compiler != _UNKNOWN)
     rows = connection.execute(select(t.edge_kind.c.id, t.edge_kind.c.deptypes, t.edge_kind.c.virtuals))
     kinds = [
         EdgeKindRow(key, Deptype(deptypes), frozenset(filter(None, virtuals.split(","))))
@@ -78,9 +81,8 @@ def read_arrays(connection: Connection) -> SpecArrays:
         compiler=compiler,
         variant_set=variant_set,
         namespace=namespace,
-        spec_format=spec_format,
-        knowledge=knowledge,
         presence=presence,
+        by_compiler=(spec_format < _FORMAT_5) | from_page,
         edges=_edges(connection, ids, [kind.id for kind in kinds if kind.deptypes & RUNTIME]),
         orders=_orders(connection, ids, name=name, version=version, architecture=architecture),
         architectures=[ArchitectureRow(*row) for row in architectures],
@@ -132,19 +134,16 @@ def _edges(connection: Connection, ids: Column, runtime_kinds: list[int]) -> Edg
     height, has_cycles = _heights(parent, child, len(ids))
     counted = np.zeros(int(kind.max(initial=-1)) + 2, dtype=np.bool_)
     counted[[key for key in runtime_kinds if key < len(counted) - 1]] = True
-    group = _compact(height[parent] * 2 + ~counted[kind])
-    ends = np.cumsum(np.bincount(group, minlength=2 * (int(height.max(initial=0)) + 1)))
-    starts = [0, *ends.tolist()]
-    heights = [
-        Height(*starts[number : number + 3])
-        for number in range(0, len(starts) - 2, 2)
-        if starts[number + 2] > starts[number]
-    ]
+    # Heights begin with 1: what has no edge has none.
+    group = _compact((height[parent] - 1) * 2 + ~counted[kind])
+    ends = np.cumsum(np.bincount(group, minlength=2 * int(height.max(initial=0)))).tolist()
+    starts = [0, *ends]
+    heights = [Height(*starts[number : number + 3]) for number in range(0, len(ends), 2)]
     order = np.argsort(group, kind="stable").astype(np.int32)
     # One after the other: each takes the place of what it was made of.
     parent = parent[order]
     child = child[order]
-    return EdgeArrays(parent, child, kind[order], heights, has_cycles)
+    return EdgeArrays(parent, child, kind[order], heights, _compact(height - 1), has_cycles)
 
 
 def _read_edges(connection: Connection, ids: Column) -> tuple[Numbers, Numbers, Column]:
@@ -159,7 +158,8 @@ def _read_edges(connection: Connection, ids: Column) -> tuple[Numbers, Numbers, 
     edge = cast(t.edge.c.child_id, BigInteger) * kinds + t.edge.c.kind_id
     listed = func.aggregate_strings(cast(edge, Text), ",")
     filled = 0
-    for rows in _rows(connection, select(t.edge.c.parent_id, listed).group_by(t.edge.c.parent_id)):
+    statement = select(t.edge.c.parent_id, listed).group_by(t.edge.c.parent_id).order_by(t.edge.c.parent_id)
+    for rows in _rows(connection, statement):
         keys, texts = zip(*rows, strict=True)
         numbers = np.fromstring(",".join(texts), dtype=np.int64, sep=",")
         above = np.repeat(places_of(ids, np.array(keys)), [text.count(",") + 1 for text in texts])

@@ -105,7 +105,7 @@ def _warnings(connection: Connection, query: SpecQuery | None) -> tuple[str, ...
     if query is None:
         return ()
     nodes = (query.node, *(edge.node for edge in query.edges()))
-    versioned = any(node.version is not None for node in nodes)
+    versioned = any(node.version is not None and node.name is not None for node in nodes)
     # Only a version of a virtual has to be looked up.
     return warnings(query, read_universe(connection, ()) if versioned else Universe({}, {}))
 

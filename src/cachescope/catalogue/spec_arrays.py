@@ -7,7 +7,7 @@ which every table answers at its end. Nothing changes once it was read, so threa
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,11 +36,14 @@ Column = NDArray[np.signedinteger]
 
 
 def fulfils(column: Column, keys: Iterable[int]) -> Mask:
-    """Return where a column has one of these keys."""
+    """Return where a column has one of these keys; -1 is what is not known, and what is lower stands nowhere."""
+    wanted = np.fromiter(keys, dtype=np.int64)
+    if len(wanted) == 1:
+        alone: Mask = column == wanted[0]
+        return alone
     highest = int(column.max(initial=-1))
     table = np.zeros(highest + 2, dtype=np.bool_)
-    wanted = np.fromiter(keys, dtype=np.int64)
-    table[wanted[wanted <= highest]] = True
+    table[wanted[(wanted >= -1) & (wanted <= highest)]] = True
     return table[column]
 
 
@@ -87,8 +90,28 @@ class EdgeArrays:
     child: Column
     kind: Column
     heights: Sequence[Height]
+    """By height, from the lowest; within a piece the parents ascend."""
+
+    height_of: Column
+    """Of each spec, as the number of its piece; -1 for one without edges."""
+
     has_cycles: bool
     """Whether the last piece is of parents in or above a cycle; no honest index has one."""
+
+    def of(self, specs: Column) -> Column:
+        """Return the edges that begin at these specs, which ascend."""
+        found = []
+        heights = self.height_of[specs]
+        for number in np.unique(heights[heights >= 0]).tolist():
+            here, height = specs[heights == number], self.heights[number]
+            for start, end in ((height.start, height.end_of_runtime), (height.end_of_runtime, height.end)):
+                parents = self.parent[start:end]
+                first = np.searchsorted(parents, here, "left")
+                counts = np.searchsorted(parents, here, "right") - first
+                # Of each of them as many numbers as it has edges, counted on from its first.
+                before = np.cumsum(counts) - counts
+                found.append(np.arange(counts.sum()) + np.repeat(start + first - before, counts))
+        return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
 
     def parents_of(self, edges: Column, specs: int) -> Mask:
         """Return which of so many specs have one of these edges."""
@@ -113,7 +136,7 @@ class EdgeArrays:
     @property
     def nbytes(self) -> int:
         """Bytes that they take."""
-        return self.parent.nbytes + self.child.nbytes + self.kind.nbytes
+        return self.parent.nbytes + self.child.nbytes + self.kind.nbytes + self.height_of.nbytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +193,10 @@ class SpecArrays:
     compiler: Column
     variant_set: Column
     namespace: Column
-    spec_format: Column
-    knowledge: Column
     presence: Column
+    by_compiler: Mask
+    """Whether ``%`` is judged by the compiler alone, as ``query.matching.own_compiler_decides`` says."""
+
     edges: EdgeArrays
     orders: Orders
     architectures: Sequence[ArchitectureRow]
@@ -186,7 +210,7 @@ class SpecArrays:
     @property
     def nbytes(self) -> int:
         """Bytes that all of them take; the small tables not counted."""
-        columns = (
+        columns: Sequence[NDArray[Any]] = (
             self.ids,
             self.name,
             self.version,
@@ -194,9 +218,8 @@ class SpecArrays:
             self.compiler,
             self.variant_set,
             self.namespace,
-            self.spec_format,
-            self.knowledge,
             self.presence,
+            self.by_compiler,
             self.orders.by_name,
             self.orders.by_hash,
         )

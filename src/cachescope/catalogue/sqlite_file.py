@@ -174,6 +174,12 @@ class SqliteFile:
         fixed = writable or bool(os.statvfs(path).f_flag & os.ST_RDONLY)
         return self._engine(address, writes=False, kept=fixed)
 
+    def wait(self, connection: Connection) -> None:
+        """Watch the clock no more, only whether anybody waits."""
+        if self._patience is not None:
+            driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+            driver.set_progress_handler(self._patience.is_over, _STEPS)
+
     def prepare(self, engine: Engine) -> None:
         """Let readers go on while somebody writes; the mode stays with the file."""
         with closing(engine.raw_connection()) as connection:

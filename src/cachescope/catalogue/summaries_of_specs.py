@@ -2,20 +2,24 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, Row, Select, select
+from sqlalchemy import Connection, FromClause, Row, Select, bindparam, select
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.interning import decode_variant_set
-from cachescope.catalogue.scope import Scope
+from cachescope.catalogue.scope import Scope, current_presence
 from cachescope.catalogue.summaries import chunks
 from cachescope.model.identity import DagHash, MirrorName, PackageName, Ref, Stack
 from cachescope.model.record import Presence
 from cachescope.model.results import SpecSummary
 from cachescope.model.spec import Architecture, Compiler, VariantSet
 
-__all__ = ["page_variants", "present_in", "read_summaries", "select_specs", "spec_columns"]
+__all__ = ["page_variants", "present_in", "read_summaries", "select_specs", "spec_columns", "specs_by_key"]
+
+_STATEMENTS = 32
+"""Scopes whose statements are kept."""
 
 _NO_VARIANTS = VariantSet(b"{}", (), ())
 
@@ -62,20 +66,34 @@ def present_in(
     """Return where specs are present now, within a scope, sorted."""
     found: dict[int, set[MirrorName]] = {}
     for some in chunks(spec_ids):
-        rows = connection.execute(
-            select(t.presence.c.spec_id, t.mirror.c.ref, t.mirror.c.stack)
-            .join(t.source, t.source.c.id == t.presence.c.source_id)
-            .join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
-            .where(
-                t.presence.c.spec_id.in_(some),
-                t.presence.c.until.is_(None),
-                t.presence.c.state == int(Presence.PRESENT),
-                *scope.conditions(),
-            )
-        )
-        for spec_id, ref, stack in rows:
+        for spec_id, ref, stack in connection.execute(_standing(scope), {"keys": some}):
             found.setdefault(spec_id, set()).add(MirrorName(Ref(ref), Stack(stack)))
     return {spec_id: tuple(sorted(names)) for spec_id, names in found.items()}
+
+
+@lru_cache(maxsize=_STATEMENTS)
+def _standing(scope: Scope) -> Select[Any]:
+    """Return the mirrors of a scope that specs are present in; made once, for making it takes longer than its answer."""
+    return (
+        select(t.presence.c.spec_id, t.mirror.c.ref, t.mirror.c.stack)
+        .join(t.source, t.source.c.id == t.presence.c.source_id)
+        .join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
+        .where(
+            t.presence.c.spec_id.in_(bindparam("keys", expanding=True)),
+            t.presence.c.until.is_(None),
+            t.presence.c.state == int(Presence.PRESENT),
+            *scope.conditions(),
+        )
+    )
+
+
+@lru_cache(maxsize=_STATEMENTS)
+def specs_by_key(scope: Scope) -> Select[Any]:
+    """Return the statement that reads the specs ``keys`` of a scope for ``read_summaries``, in any order; made once."""
+    wanted = t.spec.c.id.in_(bindparam("keys", expanding=True))
+    if scope.conditions():
+        return select_specs(current_presence(scope, wanted))
+    return select_specs(None, t.spec.c.presence.label("state")).where(wanted)
 
 
 def read_summaries(connection: Connection, rows: Iterable[Row[Any]], scope: Scope) -> list[SpecSummary]:
