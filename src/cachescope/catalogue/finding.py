@@ -25,7 +25,7 @@ from cachescope.catalogue.host_facts import libc_of
 from cachescope.catalogue.lowering import lower
 from cachescope.catalogue.scope import Scope, current_presence, is_known
 from cachescope.catalogue.summaries import CHUNK
-from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
+from cachescope.catalogue.summaries_of_specs import read_rows, read_summaries, select_specs
 from cachescope.catalogue.universe_reader import read_universe
 from cachescope.model.hosts import Host
 from cachescope.model.record import Presence
@@ -232,23 +232,23 @@ class FoundInTables:
         return self._groups
 
     def _rows(self, connection: Connection, *, limit: int, sort: str) -> Sequence[Row[Any]]:
-        chosen = self.condition
-        if limit or self.after is not None:
-            # Sorting whole rows costs most of the time: the keys of the first are found before anything else is read.
-            tables = (
-                t.spec.join(t.name, t.name.c.id == t.spec.c.name_id)
-                .outerjoin(t.version, t.version.c.id == t.spec.c.version_id)
-                .outerjoin(t.architecture, t.architecture.c.id == t.spec.c.architecture_id)
-                .outerjoin(t.compiler, t.compiler.c.id == t.spec.c.compiler_id)
-            )
-            among = self._beginning(connection, limit) if limit and sort == "name" else None
-            condition = self.condition if among is None else and_(among, self.among(among))
-            if self.after is not None:
-                condition = and_(condition, self.after.beyond())
-            first = select(t.spec.c.id).select_from(tables).where(condition)
-            chosen = t.spec.c.id.in_(first.order_by(*SORTS[sort]).limit(limit or None))
-        statement = select_specs(current_presence(self.scope, chosen)).order_by(*SORTS[sort])
-        return connection.execute(statement).all()
+        if not limit and self.after is None:
+            statement = select_specs(current_presence(self.scope, self.condition)).order_by(*SORTS[sort])
+            return connection.execute(statement).all()
+        # Sorting whole rows costs most of the time: the keys of the first are found before anything else is read.
+        tables = (
+            t.spec.join(t.name, t.name.c.id == t.spec.c.name_id)
+            .outerjoin(t.version, t.version.c.id == t.spec.c.version_id)
+            .outerjoin(t.architecture, t.architecture.c.id == t.spec.c.architecture_id)
+            .outerjoin(t.compiler, t.compiler.c.id == t.spec.c.compiler_id)
+        )
+        among = self._beginning(connection, limit) if limit and sort == "name" else None
+        condition = self.condition if among is None else and_(among, self.among(among))
+        if self.after is not None:
+            condition = and_(condition, self.after.beyond())
+        first = select(t.spec.c.id).select_from(tables).where(condition)
+        keys = connection.execute(first.order_by(*SORTS[sort]).limit(limit or None)).scalars().all()
+        return read_rows(connection, keys, self.scope)
 
     def _beginning(self, connection: Connection, limit: int) -> ColumnElement[bool]:
         """Return what the first of them by name have in common: only those are worth sorting."""

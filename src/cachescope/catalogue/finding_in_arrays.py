@@ -16,7 +16,7 @@ from cachescope.catalogue.finding import Place, first_runnable, judge_rows, name
 from cachescope.catalogue.scope import Scope, current_presence
 from cachescope.catalogue.spec_arrays import Column, Mask, SpecArrays, fulfils
 from cachescope.catalogue.summaries import chunks
-from cachescope.catalogue.summaries_of_specs import read_summaries, specs_by_key
+from cachescope.catalogue.summaries_of_specs import read_rows, read_summaries
 from cachescope.catalogue.universe_reader import read_universe
 from cachescope.model.hosts import Host
 from cachescope.model.record import Presence
@@ -71,12 +71,7 @@ class FoundInArrays:
         return self._read(connection, first(self.arrays, places, limit=limit, sort=sort))
 
     def _read(self, connection: Connection, places: Column) -> Sequence[Row[Any]]:
-        rows: dict[int, Row[Any]] = {}
-        ids = self.arrays.ids[places].tolist()
-        for some in chunks(ids):
-            found = connection.execute(specs_by_key(self.scope), {"keys": some})
-            rows.update((row.id, row) for row in found)
-        return [rows[key] for key in ids]
+        return read_rows(connection, self.arrays.ids[places].tolist(), self.scope)
 
 
 def first(arrays: SpecArrays, places: Column, *, limit: int, sort: str) -> Column:

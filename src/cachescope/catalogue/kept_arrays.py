@@ -48,7 +48,8 @@ class KeptArrays:
 
         While one thread reads them, the others are answered by SQL, and so is who sees another state.
         """
-        if not is_broad(query):
+        broad = is_broad(query)
+        if self._arrays is None and not broad:
             return None
         state = state_of_snapshots(connection)
         with self._lock:
@@ -56,7 +57,7 @@ class KeptArrays:
                 self._state, self._arrays, self._asked, self._is_given_up = state, None, 0, False
             if self._arrays is not None:
                 return self._arrays
-            self._asked += 1
+            self._asked += broad
             if self._asked < _ENOUGH or self._is_reading or self._is_given_up:
                 return None
             self._is_reading = True

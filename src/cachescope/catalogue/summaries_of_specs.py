@@ -16,7 +16,7 @@ from cachescope.model.record import Presence
 from cachescope.model.results import SpecSummary
 from cachescope.model.spec import Architecture, Compiler, VariantSet
 
-__all__ = ["page_variants", "present_in", "read_summaries", "select_specs", "spec_columns", "specs_by_key"]
+__all__ = ["page_variants", "present_in", "read_rows", "read_summaries", "select_specs", "spec_columns"]
 
 _STATEMENTS = 32
 """Scopes whose statements are kept."""
@@ -88,12 +88,20 @@ def _standing(scope: Scope) -> Select[Any]:
 
 
 @lru_cache(maxsize=_STATEMENTS)
-def specs_by_key(scope: Scope) -> Select[Any]:
-    """Return the statement that reads the specs ``keys`` of a scope for ``read_summaries``, in any order; made once."""
+def _specs_by_key(scope: Scope) -> Select[Any]:
+    """Return the statement that reads the specs ``keys`` of a scope, in any order; made once."""
     wanted = t.spec.c.id.in_(bindparam("keys", expanding=True))
     if scope.conditions():
         return select_specs(current_presence(scope, wanted))
     return select_specs(None, t.spec.c.presence.label("state")).where(wanted)
+
+
+def read_rows(connection: Connection, keys: Sequence[int], scope: Scope) -> Sequence[Row[Any]]:
+    """Read specs that a source of the scope has, in the order of their keys, for ``read_summaries``. 1 statement for 500."""
+    rows: dict[int, Row[Any]] = {}
+    for some in chunks(keys):
+        rows.update((row.id, row) for row in connection.execute(_specs_by_key(scope), {"keys": some}))
+    return [rows[key] for key in keys]
 
 
 def read_summaries(connection: Connection, rows: Iterable[Row[Any]], scope: Scope) -> list[SpecSummary]:
