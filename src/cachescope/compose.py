@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cachescope.jobs.virtual_serving import VirtualServing
     from cachescope.jobs.virtual_writing import VirtualWriter
     from cachescope.model.identity import Ref
+    from cachescope.model.results import SearchResult
     from cachescope.model.virtual import VirtualMirror
     from cachescope.transport.blob_store import BlobStore
     from cachescope.transport.gpgv import TrustedKeys
@@ -53,6 +54,7 @@ __all__ = [
     "parse_url",
     "pulling",
     "reading",
+    "search_by_name",
     "serving_options",
     "settings",
     "static_site",
@@ -232,6 +234,14 @@ def freshness(
         yield FreshnessCheck(
             FreshnessFile(address), open_source=open_source, now=now, options=options, progress=progress
         )
+
+
+def search_by_name(chosen: Settings, query: str, *, limit: int) -> "SearchResult | None":
+    """Find the specs of a name before anything heavy is loaded; None where the catalogue has to be opened for the answer."""
+    from cachescope.catalogue.name_search_file import NameSearchFile
+
+    address = database_address(chosen)
+    return NameSearchFile(address).search(query, limit=limit) if isinstance(address, Path) else None
 
 
 def _refresh_options(chosen: Settings, *, probe: bool, strict: bool, allow_empty: bool) -> "RefreshOptions":

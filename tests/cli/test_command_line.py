@@ -64,10 +64,11 @@ def test_a_command_loads_what_it_needs_alone(catalogue_file: Path) -> None:
         )
         return set(ran.stdout.split())
 
-    heavy = {"sqlalchemy", "litestar", "jinja2", "urllib3", "rich.console", "alembic", "archspec"}
+    heavy = {"sqlalchemy", "numpy", "litestar", "jinja2", "urllib3", "rich.console", "alembic", "archspec"}
     assert "click" in loaded("--version")
     assert not heavy & loaded("--version")
     assert not (heavy - {"sqlalchemy", "rich.console"}) & loaded("packages")
+    assert not (heavy - {"sqlalchemy"}) & loaded("search", "^a", "--json")
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from sqlalchemy.exc import NoResultFound
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.engine import Catalogue
 from cachescope.catalogue.highest_presence import highest_presence
-from cachescope.catalogue.interning import decode_variant_set
 from cachescope.catalogue.knowledge import Knowledge
 from cachescope.catalogue.originals import RecordReader
+from cachescope.catalogue.stored_specs import decode_variant_set
 from cachescope.catalogue.summaries import package_counts
 from cachescope.model.record import Presence
 from cachescope.model.upkeep import CheckFinding, CheckReport

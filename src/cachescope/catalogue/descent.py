@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, select
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.interning import decode_variant_set
+from cachescope.catalogue.stored_specs import decode_variant_set
 from cachescope.catalogue.summaries import chunks
 from cachescope.model.spec import RUNTIME, Deptype, EdgeKind, VariantSet
 

@@ -13,10 +13,10 @@ from sqlalchemy import Column, Connection, Table, func, select
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.bulk import bulk_insert
 from cachescope.catalogue.summaries import chunks
-from cachescope.model.spec import Architecture, Compiler, DependencyEdge, EdgeKind, Variant, VariantSet
+from cachescope.model.spec import Architecture, Compiler, DependencyEdge, EdgeKind, VariantSet
 from cachescope.query.versions import version_key
 
-__all__ = ["Interned", "decode_variant_set", "variant_rows"]
+__all__ = ["Interned", "variant_rows"]
 
 Value = TypeVar("Value", bound=Hashable)
 
@@ -223,14 +223,3 @@ def variant_rows(value: VariantSet) -> Iterable[tuple[str, str, str]]:
     for name, items in value.flags:
         for one in items:
             yield name, "flag", one
-
-
-_CONTENT = msgspec.msgpack.Decoder(
-    tuple[tuple[tuple[str, bool | str | tuple[str, ...]], ...], tuple[tuple[str, tuple[str, ...]], ...]]
-)
-
-
-def decode_variant_set(key: bytes, content: bytes) -> VariantSet:
-    """Read a stored variant set back."""
-    variants, flags = _CONTENT.decode(content)
-    return VariantSet(key, tuple(Variant(name, value) for name, value in variants), flags)

@@ -12,11 +12,11 @@ from sqlalchemy import ColumnElement, Connection, exists, select
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.host_facts import LibcNode, libc_of
-from cachescope.catalogue.interning import decode_variant_set
 from cachescope.catalogue.knowledge import Knowledge
 from cachescope.catalogue.originals import RecordReader
 from cachescope.catalogue.scope import Scope
 from cachescope.catalogue.sizes import knows_sizes, sizes_of
+from cachescope.catalogue.stored_specs import decode_variant_set
 from cachescope.catalogue.summaries import chunks
 from cachescope.catalogue.times import from_stored
 from cachescope.catalogue.universe_reader import read_universe

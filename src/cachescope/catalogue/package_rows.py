@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, select
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.interning import decode_variant_set
 from cachescope.catalogue.scope import Scope
+from cachescope.catalogue.stored_specs import decode_variant_set, page_variants
 from cachescope.catalogue.summaries import chunks
-from cachescope.catalogue.summaries_of_specs import page_variants
 from cachescope.model.identity import MirrorName, Ref, Stack
 from cachescope.model.record import Presence
 from cachescope.model.spec import Architecture, Compiler, VariantSet, compiler_text, variant_text

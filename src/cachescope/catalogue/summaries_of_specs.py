@@ -1,6 +1,5 @@
 """Rows to ``SpecSummary``: the one shape in which every list shows a spec."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -8,20 +7,17 @@ from typing import Any
 from sqlalchemy import Connection, FromClause, Row, Select, bindparam, select
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.interning import decode_variant_set
 from cachescope.catalogue.scope import Scope, current_presence
+from cachescope.catalogue.stored_specs import spec_summaries
 from cachescope.catalogue.summaries import chunks
-from cachescope.model.identity import DagHash, MirrorName, PackageName, Ref, Stack
+from cachescope.model.identity import MirrorName, Ref, Stack
 from cachescope.model.record import Presence
 from cachescope.model.results import SpecSummary
-from cachescope.model.spec import Architecture, Compiler, VariantSet
 
-__all__ = ["page_variants", "present_in", "read_rows", "read_summaries", "select_specs", "spec_columns"]
+__all__ = ["present_in", "read_rows", "read_summaries", "select_specs", "spec_columns"]
 
 _STATEMENTS = 32
 """Scopes whose statements are kept."""
-
-_NO_VARIANTS = VariantSet(b"{}", (), ())
 
 
 def spec_columns() -> tuple[Any, ...]:
@@ -107,38 +103,4 @@ def read_rows(connection: Connection, keys: Sequence[int], scope: Scope) -> Sequ
 def read_summaries(connection: Connection, rows: Iterable[Row[Any]], scope: Scope) -> list[SpecSummary]:
     """Make summaries of rows of ``select_specs``; one further statement for each 500 rows says where they are present."""
     rows = list(rows)
-    places = present_in(connection, [row.id for row in rows], scope)
-    sets: dict[bytes, VariantSet] = {}
-    summaries = []
-    for row in rows:
-        variants = _NO_VARIANTS
-        if row.variants_key is not None:
-            known = sets.get(row.variants_key)
-            variants = sets[row.variants_key] = known or decode_variant_set(
-                row.variants_key, row.variants_content
-            )
-        state = getattr(row, "state", None)
-        summaries.append(
-            SpecSummary(
-                hash=DagHash(row.hash),
-                name=PackageName(row.name),
-                version=row.version or "",
-                compiler=Compiler(row.compiler_name, row.compiler_version)
-                if row.compiler_name is not None
-                else None,
-                architecture=Architecture(row.platform or "", row.os or "", row.target or ""),
-                variants=variants,
-                spec_format=row.spec_format,
-                presence=Presence(state) if state is not None else Presence.MENTIONED,
-                mirrors=places.get(row.id, ()),
-                page_variants=page_variants(row.variants_key),
-            )
-        )
-    return summaries
-
-
-def page_variants(key: bytes | None) -> tuple[str, ...] | None:
-    """Return the variants as a published page printed them: they stand in the key of such a set."""
-    if key is None or not key.startswith(b'{"page":'):
-        return None
-    return tuple(json.loads(key)["page"])
+    return spec_summaries(rows, present_in(connection, [row.id for row in rows], scope))

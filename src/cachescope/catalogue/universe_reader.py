@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, exists, select
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.interning import decode_variant_set
 from cachescope.catalogue.knowledge import Knowledge
+from cachescope.catalogue.stored_specs import decode_variant_set
 from cachescope.catalogue.summaries import chunks
 from cachescope.model.identity import DagHash, PackageName
 from cachescope.model.spec import (

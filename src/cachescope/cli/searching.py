@@ -102,6 +102,10 @@ def search(
     chosen_host = _chosen_host(host) if host is not None else None
     chosen_ref, chosen_stack = parse_scope(ref, stack)
     chosen_columns = _chosen_columns(columns)
+    if query is not None and not (ref or stack or host or mentioned) and sort == "name":
+        result = compose.search_by_name(context.settings(), query, limit=limit)
+        if result is not None:
+            return _print(result, chosen_columns, as_json=as_json, as_csv=as_csv)
     with compose.reading(context.settings()) as (_, reader):
 
         def answer(asked: str) -> "SearchResult":
@@ -119,6 +123,10 @@ def search(
         if batch is not None:
             return _answer_all(_lines(batch), answer)
         result = answer(query or "")
+    return _print(result, chosen_columns, as_json=as_json, as_csv=as_csv)
+
+
+def _print(result: "SearchResult", chosen_columns: Sequence[str], *, as_json: bool, as_csv: bool) -> int:
     if as_json:
         from cachescope.present import to_json
 
