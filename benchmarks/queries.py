@@ -1,5 +1,7 @@
 """The benchmark of queries over a synced catalogue: warm, in process, as the site and the API ask; and the whole command.
 
+Who stays reads arrays for broad queries (docs/decisions/0038): that is measured by itself, and done before the queries are.
+
 The peer is Spack's own ``satisfies`` over all present specs of the same index, for the same query: what
 ``spack buildcache list`` does once it has read the index. Reading it is left out of Spack's time.
 """
@@ -13,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from cachescope.catalogue.engine import open_for_reading
+from cachescope.catalogue.engine import Catalogue, open_for_reading
 from cachescope.catalogue.reader import Reader
+from cachescope.catalogue.reading_arrays import read_arrays
 from measure import ProcessFailed, measure
 from peers import NO_SPACK, Spack, cachescope, settings
 from sync import GeneratedMirror
@@ -24,6 +27,9 @@ SCHEMA = HERE.parent / "src" / "cachescope" / "catalogue" / "schema.py"
 LIMIT = 50
 RUNS = 15
 WARM_UP = 1
+ENOUGH_FOR_ARRAYS = 2
+"""Broad queries after which they are answered from arrays."""
+
 PATIENCE = 60.0
 """Seconds after which a query is not asked again."""
 
@@ -32,8 +38,22 @@ PROCESS = "`cachescope search {package}`, whole process"
 PROCESS_BUDGET = 500
 
 WORDS = (
-    {"package": "hdf5", "dependency": "zlib-ng", "range": "zlib-ng@2:", "virtual": "mpi"},
-    {"package": "cr-hdf", "dependency": "cr-zlib", "range": "cr-zlib@1:", "virtual": "crmpi"},
+    {
+        "package": "hdf5",
+        "dependency": "zlib-ng",
+        "range": "zlib-ng@2:",
+        "virtual": "mpi",
+        "provider": "openmpi",
+        "pattern": "py-*",
+    },
+    {
+        "package": "cr-hdf",
+        "dependency": "cr-zlib",
+        "range": "cr-zlib@1:",
+        "virtual": "crmpi",
+        "provider": "cr-mpi",
+        "pattern": "cr-*",
+    },
 )
 """Packages of real mirrors, and of the bundled sample: the first that the catalogue has are asked for."""
 
@@ -41,14 +61,21 @@ QUERIES: tuple[tuple[str, int | None], ...] = (
     ("{package}", 10),
     ("{package} +mpi target=x86_64_v3 %gcc@12", 20),
     ("{package} +mpi %gcc@12 target=x86_64_v3", 20),
+    ("{package} %cmake", 20),
     ("target=x86_64_v3", 100),
+    ("@1.2:", 100),
     ("%gcc@12", 100),
+    ("%c=gcc", 100),
     ("+mpi", 100),
+    ("++mpi", 100),
+    ("{pattern}", 100),
     ("build_system=cmake", 100),
     ("+mpi %gcc@12 target=x86_64_v3:", 100),
     ("{package} ^{dependency}", 300),
+    ("{package}@1.12: +mpi %gcc@12: ^{provider} target=x86_64_v3:", 300),
     ("^{range}", 300),
     ("^{virtual}", 300),
+    ("^{dependency} %gcc@12", 300),
     ("/{hash}", None),
     ("{package}@99 +mpi", None),
 )
@@ -90,10 +117,19 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class ArrayFigures:
+    """What the arrays take."""
+
+    seconds: tuple[float, ...]
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class QueryFigures:
     """All that the benchmark found."""
 
     rows: tuple[Row, ...]
+    arrays: ArrayFigures
     specs: int
     present: int
     not_measured: str | None
@@ -120,6 +156,9 @@ def benchmark(plan: Plan) -> QueryFigures:
         reader = Reader(catalogue)
         words = _words(reader)
         counts = [source.counts for source in reader.sources()]
+        arrays = _read_arrays(catalogue, plan.process_runs)
+        for _ in range(ENOUGH_FOR_ARRAYS):
+            reader.search("*", ref=None, stack=None, limit=1)
         rows = []
         for template, budget in QUERIES:
             row = _ask(reader, template.format(**words), budget, plan.runs)
@@ -132,7 +171,17 @@ def benchmark(plan: Plan) -> QueryFigures:
         rows = [Row(row.text, row.budget, row.seconds, row.matches, told[row.text]) for row in rows]
     rows.append(_whole_process(plan, words["package"], rows[0].matches))
     present = sum(one.present for one in counts)
-    return QueryFigures(tuple(rows), sum(one.total for one in counts), present, reason)
+    return QueryFigures(tuple(rows), arrays, sum(one.total for one in counts), present, reason)
+
+
+def _read_arrays(catalogue: Catalogue, runs: int) -> ArrayFigures:
+    seconds, nbytes = [], 0
+    for _ in range(runs):
+        with catalogue.reading() as connection:
+            start = time.perf_counter()
+            nbytes = read_arrays(connection).nbytes
+            seconds.append(time.perf_counter() - start)
+    return ArrayFigures(tuple(seconds), nbytes)
 
 
 def _words(reader: Reader) -> dict[str, str]:
@@ -185,6 +234,10 @@ def block(plan: Plan, figures: QueryFigures) -> Iterator[str]:
     yield (
         f"{figures.specs:,} specs, {figures.present:,} of them present; the first {LIMIT} and the count of all;"
         f" medians of {plan.runs} runs, or as many as began within a minute; of {plan.process_runs} for the whole process."
+    )
+    yield (
+        f"Broad queries are answered from {figures.arrays.nbytes / 1e6:.0f} MB of arrays, which are read in"
+        f" {median(figures.arrays.seconds):.1f} s when the second of them is asked."
     )
     yield ""
     yield "| query | ms | fastest to slowest | budget ms at 400,000 | matches | Spack ms | Spack matches | of Spack |"

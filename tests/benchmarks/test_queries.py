@@ -1,6 +1,7 @@
 """The benchmark of queries: a small mirror is made, synced and asked, with everything real but Spack."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,12 +39,18 @@ def rows(report: Path) -> dict[str, list[str]]:
 def test_table_has_every_query_with_its_time_and_its_matches(report: Path) -> None:
     table = rows(report)
     matches = {query: int(cells[3].replace(",", "")) for query, cells in table.items()}
-    assert len(table) == 14
+    assert len(table) == 21
     assert all(float(cells[0]) > 0 for cells in table.values())
     assert matches.pop("cr-hdf@99 +mpi") == 0
     assert matches["cr-hdf"] > matches["cr-hdf ^cr-zlib"] > 0
     assert min(matches[query] for query in ("+mpi", "target=x86_64_v3", "^crmpi", "^cr-zlib@1:")) > 0
     assert [count for query, count in matches.items() if query.startswith("/")] == [1]
+
+
+def test_report_says_what_the_arrays_take(report: Path) -> None:
+    assert re.search(
+        r"from \d+ MB of arrays, which are read in \d+\.\d s", report.read_text(encoding="utf-8")
+    )
 
 
 def test_table_says_that_spack_was_not_measured(report: Path) -> None:
