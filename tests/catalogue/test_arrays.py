@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import event, insert, select
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.finding import SORTS
+from cachescope.catalogue.kept_arrays import KeptArrays
 from cachescope.catalogue.reader import Reader
 from cachescope.catalogue.reading_arrays import read_arrays
 from cachescope.model.hosts import Host
@@ -156,6 +158,23 @@ def test_arrays_are_never_those_of_a_mirror_that_another_one_took_the_place_of(
             assert [one.name for one in search(reader, f"@{version}").specs] == [name]
         opened.remove("site")
         opened.pass_time(1)
+
+
+def test_arrays_are_not_read_for_each_of_many_snapshots(opened: OpenCatalogue, tmp_path: Path) -> None:
+    """Reading takes a second of this clock, and is not done again in the ten seconds behind it."""
+    seconds = count()
+    reader = Reader(opened.catalogue)
+    reader._arrays = KeptArrays(opened.catalogue.database, clock=lambda: next(seconds))
+    read = []
+    for version in ("1.0", "2.0"):
+        mirrors.write_v3(tmp_path / "mirror", mirrors.index(mirrors.installs([mirrors.node("a", version)])))
+        opened.pass_time(1)
+        opened.sync("site", tmp_path / "mirror")
+        with edges_read(opened) as found:
+            for _ in range(13):
+                assert [one.version for one in search(reader, "*").specs] == [version]
+                read.append(len(found))
+    assert read == [0, *[1] * 12, *[0] * 9, *[1] * 4]
 
 
 def test_threads_read_the_arrays_once(sample: OpenCatalogue) -> None:

@@ -1,5 +1,8 @@
 """When a catalogue is read into arrays: by who stays, once the second broad query is asked of one state."""
 
+import math
+import time
+from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -17,6 +20,9 @@ __all__ = ["KeptArrays", "is_broad"]
 _ENOUGH = 2
 """Reading takes as long as a few broad queries, and most processes ask one."""
 
+_REST = 10
+"""After reading they are not read again for so many times as long: while many mirrors are synced, each is a new state."""
+
 
 def is_broad(query: SpecQuery | str) -> bool:
     """Say whether a query asks about specs of many packages, or about edges.
@@ -33,8 +39,10 @@ def is_broad(query: SpecQuery | str) -> bool:
 class KeptArrays:
     """The arrays of the newest state that was asked for; lives as long as its reader. Safe to use from several threads."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._database = database
+        self._clock = clock
+        self._rests_until = -math.inf
         self._lock = Lock()
         self._state: State | None = None
         self._arrays: SpecArrays | None = None
@@ -58,7 +66,9 @@ class KeptArrays:
             if self._arrays is not None:
                 return self._arrays
             self._asked += broad
-            if self._asked < _ENOUGH or self._is_reading or self._is_given_up:
+            begun = self._clock()
+            is_resting = begun < self._rests_until
+            if self._asked < _ENOUGH or self._is_reading or self._is_given_up or is_resting:
                 return None
             self._is_reading = True
         arrays: SpecArrays | None = None
@@ -71,6 +81,7 @@ class KeptArrays:
         finally:
             with self._lock:
                 self._is_reading = False
+                self._rests_until = (ended := self._clock()) + _REST * (ended - begun)
                 if self._state == state:
                     self._arrays, self._is_given_up = arrays, arrays is None
         return arrays
