@@ -1,9 +1,9 @@
 """Finding specs: a query or a pattern of names, within a scope, as a selection that is counted or read when it is asked."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, overload
 
 from sqlalchemy import (
     ColumnElement,
@@ -130,6 +130,9 @@ class _Group(NamedTuple):
     """0 where all of them stand before the place from which the list goes on, 1 where some may, 2 where none does."""
 
 
+Part = Literal["version", "architecture", "compiler"]
+
+
 class Found(Protocol):
     """The specs of a scope that match, not read yet."""
 
@@ -156,8 +159,8 @@ class Found(Protocol):
         With ``only_runnable`` those that do not run are left out of both, so that all are judged, not only the first.
         """
 
-    def some(self, connection: Connection, *, limit: int) -> Sequence[Row[Any]]:
-        """Read so many rows of ``select_specs``, whichever is quickest."""
+    def counted_by(self, connection: Connection, part: Part) -> Mapping[int | None, int]:
+        """Count them by the key of their version, architecture or compiler; None where it is not known."""
 
 
 @dataclass(slots=True)
@@ -201,9 +204,11 @@ class FoundInTables:
         found = judge_rows(connection, rows, self.scope, host)
         return first_runnable(found, limit) if only_runnable else (self.total(connection), found)
 
-    def some(self, connection: Connection, *, limit: int) -> Sequence[Row[Any]]:
-        """Read so many rows of ``select_specs``."""
-        return connection.execute(select_specs().where(self.condition).limit(limit)).all()
+    def counted_by(self, connection: Connection, part: Part) -> Mapping[int | None, int]:
+        """Count them by the key of a part."""
+        key = t.spec.c[f"{part}_id"]
+        rows = connection.execute(select(key, func.count()).where(self.condition).group_by(key))
+        return {one: number for one, number in rows}  # noqa: C416 - rows are no pairs to mypy
 
     def _counted(self, connection: Connection) -> Sequence[_Group]:
         """Count by package and version, in the order of a list by name: tells the total, and where its beginning is."""

@@ -3,7 +3,7 @@
 Only those that are shown are read from the database.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, select
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.array_lowering import lower_to_arrays
-from cachescope.catalogue.finding import Place, first_runnable, judge_rows, names_like
+from cachescope.catalogue.finding import Part, Place, first_runnable, judge_rows, names_like
 from cachescope.catalogue.scope import Scope, current_presence
 from cachescope.catalogue.spec_arrays import Column, Mask, SpecArrays, fulfils
 from cachescope.catalogue.summaries import chunks
@@ -58,9 +58,12 @@ class FoundInArrays:
         found = judge_rows(connection, rows, self.scope, host)
         return first_runnable(found, limit) if only_runnable else (len(self.places), found)
 
-    def some(self, connection: Connection, *, limit: int) -> Sequence[Row[Any]]:
-        """Read so many rows of ``select_specs``."""
-        return self._read(connection, self.places[:limit])
+    def counted_by(self, _: Connection, part: Part) -> Mapping[int | None, int]:
+        """Count them by the key of a part."""
+        column: Column = getattr(self.arrays, part)
+        keys, numbers = np.unique(column[self.places], return_counts=True)
+        pairs = zip(keys.tolist(), numbers.tolist(), strict=True)
+        return {key if key >= 0 else None: number for key, number in pairs}
 
     def _rows(self, connection: Connection, *, limit: int, sort: str) -> Sequence[Row[Any]]:
         places = self.places
@@ -68,10 +71,8 @@ class FoundInArrays:
             key = connection.execute(select(t.spec.c.id).where(t.spec.c.hash == self.after.hash)).scalar_one()
             by_name = self.arrays.orders.by_name
             places = places[by_name[places] > by_name[self.arrays.ids == key]]
-        return self._read(connection, first(self.arrays, places, limit=limit, sort=sort))
-
-    def _read(self, connection: Connection, places: Column) -> Sequence[Row[Any]]:
-        return read_rows(connection, self.arrays.ids[places].tolist(), self.scope)
+        chosen = first(self.arrays, places, limit=limit, sort=sort)
+        return read_rows(connection, self.arrays.ids[chosen].tolist(), self.scope)
 
 
 def first(arrays: SpecArrays, places: Column, *, limit: int, sort: str) -> Column:

@@ -1,15 +1,17 @@
 """Why a query matches nothing: names and variants that do not exist, and the smallest sets of constraints to drop."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.finding import Found, find
+from cachescope.catalogue.finding import Found, Part, find
 from cachescope.catalogue.near_names import near_names
 from cachescope.catalogue.scope import Scope, is_known
+from cachescope.catalogue.summaries import chunks
 from cachescope.model.record import Presence
 from cachescope.model.results import NoMatch, Relaxation
 from cachescope.model.spec import Compiler, compiler_text
@@ -28,8 +30,6 @@ _TRIED = 60
 _SHOWN = 5
 _NEAREST = 5
 _INSTEAD = 3
-_COUNTED = 2000
-"""Specs that are looked at for what they have in place of a constraint."""
 
 
 def explain_no_match(
@@ -144,22 +144,40 @@ def _relaxed(
 
 def _instead(connection: Connection, found: Found, dropped: Constraint) -> tuple[tuple[str, int], ...]:
     """Say what the specs have in place of the constraint that was dropped, where that is one value."""
-    rows = found.some(connection, limit=_COUNTED)
-    texts: Sequence[str]
+    part: Part
+    texts: Callable[[Row[Any] | None], str | None]
     match dropped.field:
         case "version":
-            texts = [f"@{row.version}" for row in rows]
+            table, part = t.version, "version"
+            texts = _version_text
         case "os" | "platform" | "target":
-            texts = [f"{dropped.field}={getattr(row, dropped.field)}" for row in rows]
+            table, part = t.architecture, "architecture"
+            texts = partial(_architecture_text, dropped.field)
         case "dependency" if dropped.text.startswith("%"):
-            texts = [
-                "%"
-                + compiler_text(
-                    Compiler(row.compiler_name, row.compiler_version) if row.compiler_name else None
-                )
-                for row in rows
-            ]
+            table, part = t.compiler, "compiler"
+            texts = _compiler_text
         case _:
             return ()
-    ordered = sorted(Counter(texts).items(), key=lambda one: (-one[1], one[0]))
+    specs = found.counted_by(connection, part)
+    rows: dict[int | None, Row[Any]] = {}
+    for some in chunks([key for key in specs if key is not None]):
+        rows.update((row.id, row) for row in connection.execute(select(table).where(table.c.id.in_(some))))
+    counted = Counter[str]()
+    for key, number in specs.items():
+        text = texts(rows.get(key))
+        if text is not None:
+            counted[text] += number
+    ordered = sorted(counted.items(), key=lambda one: (-one[1], one[0]))
     return tuple(ordered[:_INSTEAD])
+
+
+def _version_text(row: Row[Any] | None) -> str | None:
+    return f"@{row.text}" if row is not None else None
+
+
+def _architecture_text(field: str, row: Row[Any] | None) -> str | None:
+    return f"{field}={getattr(row, field)}" if row is not None else None
+
+
+def _compiler_text(row: Row[Any] | None) -> str:
+    return "%" + compiler_text(Compiler(row.name, row.version) if row is not None else None)
