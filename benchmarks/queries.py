@@ -179,7 +179,8 @@ def _read_arrays(catalogue: Catalogue, runs: int) -> ArrayFigures:
     for _ in range(runs):
         with catalogue.reading() as connection:
             start = time.perf_counter()
-            nbytes = read_arrays(connection).nbytes
+            arrays = read_arrays(connection)
+            nbytes = arrays.nbytes if arrays is not None else 0
             seconds.append(time.perf_counter() - start)
     return ArrayFigures(tuple(seconds), nbytes)
 

@@ -74,6 +74,7 @@ def differences(address: CatalogueAddress, random: Random, queries: int) -> tupl
         write_specs(catalogue, specs)
         with catalogue.reading() as connection:
             arrays = read_arrays(connection)
+            assert arrays is not None
             for number in range(queries):
                 text, query = drawn_query(writer)
                 looked_at, among = specs, None

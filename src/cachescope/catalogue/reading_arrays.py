@@ -29,13 +29,16 @@ _ROWS = 10_000
 
 _FORMAT_5 = 5
 _UNKNOWN = -1
+_DEEPEST = 1000
+"""Edges on one way down that are followed: far more than any real DAG has, so that a hostile one ends."""
+
 _LAST = np.iinfo(np.int32).max
 
 Numbers = NDArray[np.int32]
 
 
-def read_arrays(connection: Connection) -> SpecArrays:
-    """Read everything, in the state that the connection sees. 14 statements, of which 3 read all specs or edges."""
+def read_arrays(connection: Connection) -> SpecArrays | None:
+    """Read everything, in the state that the connection sees; None if edges run in a circle, of which SQL knows more. 14 statements, of which 3 read all specs or edges."""
     columns = _read(
         connection,
         select(
@@ -73,6 +76,9 @@ def read_arrays(connection: Connection) -> SpecArrays:
     architectures = connection.execute(
         select(t.architecture.c.id, t.architecture.c.platform, t.architecture.c.os, t.architecture.c.target)
     )
+    edges = _edges(connection, ids, [kind.id for kind in kinds if kind.deptypes & RUNTIME])
+    if edges is None:
+        return None
     return SpecArrays(
         ids=ids,
         name=name,
@@ -83,7 +89,7 @@ def read_arrays(connection: Connection) -> SpecArrays:
         namespace=namespace,
         presence=presence,
         by_compiler=(spec_format < _FORMAT_5) | from_page,
-        edges=_edges(connection, ids, [kind.id for kind in kinds if kind.deptypes & RUNTIME]),
+        edges=edges,
         orders=_orders(connection, ids, name=name, version=version, architecture=architecture),
         architectures=[ArchitectureRow(*row) for row in architectures],
         kinds=kinds,
@@ -117,7 +123,7 @@ def _rows(connection: Connection, statement: Select[Any]) -> Iterator[Sequence[R
     return result.partitions(_ROWS)
 
 
-def _compact(column: Numbers) -> Column:
+def _compact(column: Column) -> Column:
     """Return a column of its own in the smallest numbers that hold it."""
     highest = int(column.max(initial=0))
     for smaller in (np.int8, np.int16):
@@ -129,24 +135,31 @@ def _compact(column: Numbers) -> Column:
 # -- edges ---------------------------------------------------------------------------------------------------------------
 
 
-def _edges(connection: Connection, ids: Column, runtime_kinds: list[int]) -> EdgeArrays:
+def _edges(connection: Connection, ids: Column, runtime_kinds: list[int]) -> EdgeArrays | None:
     parent, child, kind = _read_edges(connection, ids)
-    height, has_cycles = _heights(parent, child, len(ids))
+    height = _heights(parent, child, len(ids))
+    if height is None:
+        return None
     counted = np.zeros(int(kind.max(initial=-1)) + 2, dtype=np.bool_)
     counted[[key for key in runtime_kinds if key < len(counted) - 1]] = True
     # Heights begin with 1: what has no edge has none.
-    group = _compact((height[parent] - 1) * 2 + ~counted[kind])
-    ends = np.cumsum(np.bincount(group, minlength=2 * int(height.max(initial=0)))).tolist()
-    starts = [0, *ends]
-    heights = [Height(*starts[number : number + 3]) for number in range(0, len(ends), 2)]
-    order = np.argsort(group, kind="stable").astype(np.int32)
+    group = _compact(height * 2 - 1)[parent]
+    group -= counted[kind]
+    starts, order = [0], np.empty(len(group), dtype=np.int32)
+    for number in range(2 * int(height.max(initial=0))):
+        # A sort would do the same in one, and take several times the room of the edges.
+        found = np.flatnonzero(group == number)
+        starts.append(starts[-1] + len(found))
+        order[starts[-2] : starts[-1]] = found
+    heights = [Height(*starts[number : number + 3]) for number in range(0, len(starts) - 1, 2)]
+    del group
     # One after the other: each takes the place of what it was made of.
     parent = parent[order]
     child = child[order]
-    return EdgeArrays(parent, child, kind[order], heights, _compact(height - 1), has_cycles)
+    return EdgeArrays(parent, child, kind[order], heights, _compact(height - 1))
 
 
-def _read_edges(connection: Connection, ids: Column) -> tuple[Numbers, Numbers, Column]:
+def _read_edges(connection: Connection, ids: Column) -> tuple[Column, Column, Column]:
     """Return parent and child of each edge by their places, and its kind.
 
     A row for each edge would take most of the time. So the database writes all edges of a parent as one text, in which
@@ -154,7 +167,8 @@ def _read_edges(connection: Connection, ids: Column) -> tuple[Numbers, Numbers, 
     """
     count = _count(connection, t.edge)
     kinds = 1 + int(connection.execute(select(func.max(t.edge.c.kind_id))).scalar() or 0)
-    parent, child, kind = (np.empty(count, dtype=np.int32) for _ in range(3))
+    parent, child = (np.empty(count, dtype=np.int32) for _ in range(2))
+    kind: Column = np.empty(count, dtype=np.int16 if kinds <= np.iinfo(np.int16).max else np.int32)
     edge = cast(t.edge.c.child_id, BigInteger) * kinds + t.edge.c.kind_id
     listed = func.aggregate_strings(cast(edge, Text), ",")
     filled = 0
@@ -173,23 +187,21 @@ def _read_edges(connection: Connection, ids: Column) -> tuple[Numbers, Numbers, 
     return parent[:filled], child[:filled], _compact(kind[:filled])
 
 
-def _heights(parent: Numbers, child: Numbers, specs: int) -> tuple[NDArray[np.int32], bool]:
-    """Return how many edges lie on the longest way from each spec down to a leaf, and whether there are cycles.
+def _heights(parent: Column, child: Column, specs: int) -> Numbers | None:
+    """Return how many edges lie on the longest way from each spec down to a leaf; None if there is no such way.
 
-    What stands in or above a cycle has no such way; it gets the greatest height of all.
+    So it is in a cycle. What is deeper than any honest DAG takes as long as one.
     """
     heights = np.zeros(specs, dtype=np.int32)
-    height = 0
-    while len(parent):
-        height += 1
+    for height in range(1, _DEEPEST + 1):
+        if not len(parent):
+            return heights
         heights[parent] = height
         is_open = np.zeros(specs, dtype=np.bool_)
         is_open[parent] = True
         rest = is_open[child]
-        if rest.all():
-            return heights, True
         parent, child = parent[rest], child[rest]
-    return heights, False
+    return None
 
 
 # -- orders --------------------------------------------------------------------------------------------------------------

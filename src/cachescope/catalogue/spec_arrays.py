@@ -95,9 +95,6 @@ class EdgeArrays:
     height_of: Column
     """Of each spec, as the number of its piece; -1 for one without edges."""
 
-    has_cycles: bool
-    """Whether the last piece is of parents in or above a cycle; no honest index has one."""
-
     def of(self, specs: Column) -> Column:
         """Return the edges that begin at these specs, which ascend."""
         found = []
@@ -123,15 +120,9 @@ class EdgeArrays:
         """Return these specs and all that reach them, by link and run edges or by all."""
         reached = specs.copy()
         for height in self.heights:
-            self._rise(reached, height, runtime=runtime)
-        known = -1
-        while self.has_cycles and known < (known := int(np.count_nonzero(reached))):
-            self._rise(reached, self.heights[-1], runtime=runtime)
+            piece = slice(height.start, height.end_of_runtime if runtime else height.end)
+            reached[self.parent[piece][reached[self.child[piece]]]] = True
         return reached
-
-    def _rise(self, reached: Mask, height: Height, *, runtime: bool) -> None:
-        piece = slice(height.start, height.end_of_runtime if runtime else height.end)
-        reached[self.parent[piece][reached[self.child[piece]]]] = True
 
     @property
     def nbytes(self) -> int:
