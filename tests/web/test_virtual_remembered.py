@@ -55,7 +55,7 @@ def site(
 
 
 @contextmanager
-def _no_question(opened: OpenCatalogue) -> Iterator[None]:
+def _questions(opened: OpenCatalogue) -> Iterator[list[str]]:
     asked: list[str] = []
 
     def note(_: object, __: object, statement: str, *___: object) -> None:
@@ -63,9 +63,24 @@ def _no_question(opened: OpenCatalogue) -> Iterator[None]:
 
     event.listen(opened.catalogue.engine, "before_cursor_execute", note)
     try:
-        yield
+        yield asked
     finally:
         event.remove(opened.catalogue.engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def _no_question(opened: OpenCatalogue) -> Iterator[None]:
+    with _questions(opened) as asked:
+        yield
+    assert asked == []
+
+
+def test_what_nobody_named_costs_two_questions(site: Client, opened: OpenCatalogue) -> None:
+    with _questions(opened) as asked:
+        assert site("/mirror/lab/blobs/sha256/ab/" + "ab" * 32).status == 404
+    assert len(asked) == 2, "where it would be, by archives and by manifests"
+    with _questions(opened) as asked:
+        assert site("/mirror/lab/v3/manifests/spec/../../x").status == 404
     assert asked == []
 
 

@@ -52,6 +52,7 @@ _REMEMBERED = 5.0
 
 _LARGEST_REMEMBERED = 16 * 1024
 _MOST_DOCUMENTS = 2_000
+_MOST_MIRRORS = 500
 
 
 class VirtualServing:
@@ -79,6 +80,7 @@ class VirtualServing:
         self._writing = SharedWork[Current]()
         self._asking_keys = SharedWork[Keyring]()
         marker = catalogue.database.marker
+        self._currents = AnswerMemory[Current](marker, most=_MOST_MIRRORS)
         self._documents = AnswerMemory[Document](marker, most=_MOST_DOCUMENTS)
         self._kept_blobs = AnswerMemory[Digest](marker)
         self._blob_places = AnswerMemory[Sequence[BlobPlace]](marker)
@@ -124,22 +126,29 @@ class VirtualServing:
         """What stands at a path; remembered where that can be."""
         state = self._documents.state()
         places = self._blob_places.get(path)
-        if places is None:
+        if places is not None:
+            return self._delivered(path, places, part, state)
+        current = next((one for one in map(self._currents.get, _beginnings(path)) if one is not None), None)
+        if current is not None:
+            mirror, rest = current.mirror, path[len(current.mirror.name) + 1 :]
+        else:
             mirror, rest = self.found(path)
-            if not rest:
-                return mirror
-            asked = read_mirror_path(rest)
-            if asked is None:
-                _nothing(mirror)
+        if not rest:
+            return mirror
+        asked = read_mirror_path(rest)
+        if asked is None:
+            _nothing(mirror)
+        if current is None:
             current = self._writer.standing(mirror)
-            if current is None:
-                return self._writing.awaited(
-                    mirror,
-                    partial(self._writer.current, mirror),
-                    lambda current: self._answer(path, current, asked, part, state),
-                )
-            return self._answer(path, current, asked, part, state)
-        return self._delivered(path, places, part, state)
+        if current is None:
+            return self._writing.awaited(
+                mirror,
+                partial(self._writer.current, mirror),
+                lambda current: self._answer(path, current, asked, part, state),
+            )
+        if current.is_newest:
+            self._currents.keep(mirror.name, current, state)
+        return self._answer(path, current, asked, part, state)
 
     def _answer(
         self, path: str, current: Current, asked: Asked, part: Part | None, state: object | None
@@ -314,6 +323,12 @@ def report_of(catalogue: Catalogue, current: Current) -> VirtualReport:
         written_at=facts.written_at,
         statuses=tuple(known[key] for key in keys if key in known),
     )
+
+
+def _beginnings(path: str) -> Sequence[str]:
+    """Return what can be the name of the mirror in a path: ``NAME``, ``REF/STACK``."""
+    first, _, rest = path.partition("/")
+    return first, f"{first}/{rest.partition('/')[0]}"
 
 
 def _key_index(current: Current, layout: Layout, keys: Keyring) -> Document:

@@ -61,6 +61,9 @@ class Current:
     older: Sequence[Path]
     """Folders of earlier states, newest first."""
 
+    is_newest: bool = True
+    """False for the state before, which serves while the one of now is written, or cannot be."""
+
     @property
     def home(self) -> Path:
         """The folder of all its states."""
@@ -88,7 +91,7 @@ class VirtualWriter:
         written = read_written(home / state)
         if written is None and self._is_writing(mirror):
             written = self._before(mirror, home, sources)
-        return self._current(mirror, home, sources, written) if written is not None else None
+        return self._current(mirror, home / state, sources, written) if written is not None else None
 
     def current(self, mirror: VirtualMirror) -> Current:
         """Return the mirror as it is now; writes it first if the catalogue changed. 2 statements if not.
@@ -111,14 +114,16 @@ class VirtualWriter:
                 if written is None:
                     raise
                 _LOG.warning("%s is served as it was before the last sync: %s", mirror.name, error)
-        return self._current(mirror, home, sources, written)
+        return self._current(mirror, home / state, sources, written)
 
     @staticmethod
     def _current(
-        mirror: VirtualMirror, home: Path, sources: Sequence[VirtualSource], written: WrittenMirror
+        mirror: VirtualMirror, newest: Path, sources: Sequence[VirtualSource], written: WrittenMirror
     ) -> Current:
+        home = newest.parent
         note_use(home)
-        return Current(mirror, sources, written, [one for one in states(home) if one != written.folder])
+        older = [one for one in states(home) if one != written.folder]
+        return Current(mirror, sources, written, older, is_newest=written.folder == newest)
 
     def forget(self, name: str) -> None:
         """Remove what is written for a mirror that is no longer defined. Who reads it at this moment goes on."""
