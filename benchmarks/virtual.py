@@ -130,8 +130,9 @@ def block(plan: Plan, figures: Sequence[VirtualFigures], recipes: str | None) ->
     """Yield the lines of the table."""
     if figures:
         yield (
-            f"`spack spec {ASKED}` with reuse; rounds: {plan.runs}, after one that fills Spack's caches. The index is what "
-            'Spack fetches once for each state of a mirror. "Of the mirror itself" compares processor time.'
+            f"`spack spec {ASKED}` with reuse; rounds: {plan.runs}, what Spack computes of recipes at hand, its cache of "
+            f"indexes {'filled by a round before' if plan.runs > 1 else 'empty'}. The index is what it fetches once for each "
+            'state of a mirror. "Of the mirror itself" compares processor time.'
         )
         yield ""
         yield (
