@@ -5,7 +5,7 @@ time that ``executemany`` takes, which binds and steps row by row. PostgreSQL: C
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -17,7 +17,15 @@ from cachescope.catalogue.schema import metadata
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["bulk_insert", "bulk_insert_values", "fast_rows", "rows_by_key", "take_statistics"]
+__all__ = [
+    "bulk_insert",
+    "bulk_insert_values",
+    "fast_chunks",
+    "fast_rows",
+    "indexes_last",
+    "rows_by_key",
+    "take_statistics",
+]
 
 _FETCHED = 10_000
 _PARAMETERS = 10_000
@@ -42,6 +50,23 @@ def bulk_insert(connection: Connection, table: Table, rows: Iterable[tuple[objec
         _copy(connection, table, rows)
     else:
         _insert(connection, table, chain.from_iterable(rows))
+
+
+@contextmanager
+def indexes_last(connection: Connection, table: Table) -> Iterator[None]:
+    """Write a table that is empty yet without its indexes, which are made at the end, each by one sort.
+
+    Measured on 400,000 specs: half the time. SQLite alone: elsewhere others would have to wait, who read meanwhile.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    indexes = sorted(table.indexes, key=lambda one: str(one.name))
+    for index in indexes:
+        index.drop(connection)
+    yield
+    for index in indexes:
+        index.create(connection)
 
 
 def bulk_insert_values(connection: Connection, table: Table, values: Iterable[object]) -> None:
@@ -105,21 +130,30 @@ def fast_rows(connection: Connection, statement: Select[Any]) -> Iterator[tuple[
 
     Measured on 400,000 rows of three columns: a third of the time.
     """
+    for some in fast_chunks(connection, statement):
+        yield from some
+
+
+def fast_chunks(connection: Connection, statement: Select[Any]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    """Select as ``fast_rows`` does, some thousand rows at a time."""
     result = connection.execute(statement)
     with closing(cast("_Cursor", result.cursor)) as cursor:
         while some := cursor.fetchmany(_FETCHED):
-            yield from some
+            yield some
 
 
 def rows_by_key(
-    connection: Connection, columns: Sequence[Column[Any]], key: Column[Any], values: Iterable[str]
+    connection: Connection,
+    columns: Sequence[Column[Any]],
+    key: Column[Any],
+    values: Iterable[str] | Iterable[int],
 ) -> Iterator[tuple[Any, ...]]:
-    """Select the rows whose unique key is one of many texts, in no order.
+    """Select the rows whose unique key is one of many values, in no order.
 
     SQLAlchemy writes a list into its statement anew each time, which takes longer than to look its values up.
     """
     # In order, so that one page of the index after the other is read.
-    pending = iter(sorted(values))
+    pending: Iterator[str | int] = iter(sorted(values))
     while some := tuple(islice(pending, _LOOKED_UP)):
         cursor = connection.exec_driver_sql(*_lookup(connection, tuple(columns), key, some)).cursor
         with closing(cast("_Cursor", cursor)) as rows:
@@ -127,7 +161,7 @@ def rows_by_key(
 
 
 def _lookup(
-    connection: Connection, columns: tuple[Column[Any], ...], key: Column[Any], some: tuple[str, ...]
+    connection: Connection, columns: tuple[Column[Any], ...], key: Column[Any], some: tuple[str | int, ...]
 ) -> tuple[str, tuple[object, ...]]:
     selected = ", ".join(f'"{column.name}"' for column in columns)
     start = f'SELECT {selected} FROM "{key.table.name}" WHERE "{key.name}"'  # noqa: S608 - names of our tables
