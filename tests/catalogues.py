@@ -52,6 +52,8 @@ BEFORE_PRESENCE = (
 
 TO_FIRST_SCHEMA = (
     *BEFORE_PRESENCE,
+    "ALTER TABLE spec DROP COLUMN form_id",
+    "DROP TABLE record_form",
     "DROP TABLE archive",
     "DROP TABLE archive_kind",
     "DROP TABLE named_blob",

@@ -229,6 +229,9 @@ class MemoryRecords:
     def original(self, dag_hash: DagHash) -> bytes:
         return json.dumps({"name": self.specs[dag_hash].name, "hash": dag_hash}).encode()
 
+    def samples(self, wanted: Sequence[DagHash]) -> Sequence[bytes]:
+        return [self.original(one) for one in wanted]
+
     def batches(self, wanted: Sequence[DagHash], compress: Compress) -> Iterator[SpecBatch]:
         for some in batches(wanted):
             yield batch_of(

@@ -6,17 +6,18 @@ from typing import Any
 
 import msgspec
 import zstandard
-from sqlalchemy import Column, ColumnElement, Connection, FromClause, and_, func, or_, select, true
+from sqlalchemy import Column, ColumnElement, Connection, FromClause, and_, func, not_, or_, select, true
 from sqlalchemy.exc import NoResultFound
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.engine import Catalogue
 from cachescope.catalogue.highest_presence import highest_presence
 from cachescope.catalogue.knowledge import Knowledge
-from cachescope.catalogue.originals import RecordReader
+from cachescope.catalogue.originals import RecordReader, has_record
 from cachescope.catalogue.stored_specs import decode_variant_set
 from cachescope.catalogue.summaries import package_counts
-from cachescope.model.record import Presence
+from cachescope.model.record import Presence, Verdict
+from cachescope.model.record_form import is_hashed_text
 from cachescope.model.upkeep import CheckFinding, CheckReport
 from cachescope.query.versions import version_key
 
@@ -32,6 +33,7 @@ REFERENCES: tuple[tuple[Column[Any], Column[Any]], ...] = (
     (t.spec.c.compiler_id, t.compiler.c.id),
     (t.spec.c.variant_set_id, t.variant_set.c.id),
     (t.spec.c.namespace_id, t.name.c.id),
+    (t.spec.c.form_id, t.record_form.c.id),
     (t.spec_record.c.spec_id, t.spec.c.id),
     (t.spec_record.c.dictionary_id, t.dictionary.c.id),
     (t.variant_set_member.c.set_id, t.variant_set.c.id),
@@ -205,31 +207,41 @@ def _originals(connection: Connection) -> Findings:
     """Unpack every original record."""
     lacking = connection.execute(
         select(t.spec.c.hash)
-        .outerjoin(t.spec_record, t.spec_record.c.spec_id == t.spec.c.id)
-        .where(t.spec.c.knowledge > int(Knowledge.NAMED), t.spec_record.c.spec_id.is_(None))
+        .where(t.spec.c.knowledge > int(Knowledge.NAMED), not_(has_record()))
         .order_by(t.spec.c.hash)
     ).scalars()
     if without := [f"/{one}" for one in lacking]:
         yield _finding("originals", "a spec was read and has no original record", without)
     reader = RecordReader(connection)
     unreadable: list[str] = []
+    others: list[str] = []
     last = -1
-    while keys := _next_keys(connection, last):
-        last = keys[-1]
+    while rows := _next_records(connection, last):
+        last = rows[-1].id
         try:
-            reader.read(keys)
+            records = reader.read([row.id for row in rows])
         except _UNREADABLE:
-            unreadable += [f"spec {key}" for key in keys if not _is_readable(reader, key)]
+            unreadable += [f"spec {row.id}" for row in rows if not _is_readable(reader, row.id)]
+            continue
+        others += [
+            f"/{row.hash}"
+            for row in rows
+            if row.form_id is not None and row.verdict == Verdict.VERIFIED
+            if not is_hashed_text(row.hash, records.get(row.id, b""))
+        ]
     if unreadable:
         yield _finding("originals", "an original record cannot be unpacked", unreadable)
+    if others:
+        yield _finding("originals", "a record that is written out again has not the hash that it had", others)
 
 
-_UNREADABLE = (zstandard.ZstdError, NoResultFound, ValueError)
+_UNREADABLE = (zstandard.ZstdError, NoResultFound, KeyError, ValueError)
 
 
-def _next_keys(connection: Connection, last: int) -> Sequence[int]:
-    key = t.spec_record.c.spec_id
-    return connection.execute(select(key).where(key > last).order_by(key).limit(_ROWS)).scalars().all()
+def _next_records(connection: Connection, last: int) -> Sequence[Any]:
+    columns = (t.spec.c.id, t.spec.c.hash, t.spec.c.form_id, t.spec.c.verdict)
+    statement = select(*columns).where(t.spec.c.id > last, has_record()).order_by(t.spec.c.id).limit(_ROWS)
+    return connection.execute(statement).all()
 
 
 def _is_readable(reader: RecordReader, key: int) -> bool:

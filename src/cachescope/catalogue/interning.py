@@ -13,6 +13,7 @@ from sqlalchemy import Column, Connection, Table, func, select
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.bulk import bulk_insert
 from cachescope.catalogue.summaries import chunks
+from cachescope.model.record_form import RecordForm
 from cachescope.model.spec import Architecture, Compiler, DependencyEdge, EdgeKind, VariantSet
 from cachescope.query.versions import version_key
 
@@ -116,6 +117,13 @@ class Interned:
         self._variants: _Table[tuple[str, str, str]] = _Table(
             connection, t.variant, [t.variant.c.name, t.variant.c.kind, t.variant.c.value], lambda one: one
         )
+        self._forms: _Table[bytes] = _Table(
+            connection,
+            t.record_form,
+            [t.record_form.c.digest],
+            lambda digest: (digest, self._pending_forms[digest]),
+        )
+        self._pending_forms: dict[bytes, bytes] = {}
         self._variants_loaded = False
         self._providers: set[tuple[str, str]] | None = None
         self._new_providers: list[tuple[str, int]] = []
@@ -139,8 +147,19 @@ class Interned:
     def variant_sets(self, values: Sequence[VariantSet]) -> list[int]:
         """Return the keys of a column of variant sets, which are known by the digests of their texts."""
         different = {id(one): one for one in values}
-        self._sets.load({_digest(one) for one in different.values()})
+        self._sets.load({_digest(one.key) for one in different.values()})
         return _by_identity(values, self._variant_set)
+
+    def forms(self, values: Sequence[RecordForm | None]) -> list[int | None]:
+        """Return the keys of a column of forms; None stays None."""
+        different = dict(zip(map(id, values), values, strict=True))
+        contents = {identity: one.content for identity, one in different.items() if one is not None}
+        digests = {identity: _digest(content) for identity, content in contents.items()}
+        self._pending_forms.update(zip(digests.values(), contents.values(), strict=True))
+        self._forms.load(self._pending_forms)
+        return _by_identity(
+            values, lambda one: self._forms.key(digests[id(one)]) if one is not None else None
+        )
 
     def note_providers(self, edges: Iterable[DependencyEdge]) -> None:
         """Note which packages provide a virtual to somebody."""
@@ -156,7 +175,7 @@ class Interned:
         self._new_providers += [(virtual, key) for (virtual, _), key in zip(new, names, strict=True)]
 
     def _variant_set(self, value: VariantSet) -> int:
-        digest = _digest(value)
+        digest = _digest(value.key)
         self._pending[digest] = value
         return self._sets.key(digest)
 
@@ -186,12 +205,14 @@ class Interned:
             self._kinds,
             self._sets,
             self._variants,
+            self._forms,
         ):
             table.flush()
         bulk_insert(self._connection, t.variant_set_member, self._members)
         bulk_insert(self._connection, t.provider, self._new_providers)
         self._members.clear()
         self._pending.clear()
+        self._pending_forms.clear()
         self._new_providers.clear()
 
 
@@ -206,8 +227,8 @@ def _by_identity(values: Sequence[Part], key: Callable[[Part], Key]) -> list[Key
     return [keys[identity] for identity in map(id, values)]
 
 
-def _digest(value: VariantSet) -> bytes:
-    return hashlib.sha256(value.key).digest()[:16]
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()[:16]
 
 
 def variant_rows(value: VariantSet) -> Iterable[tuple[str, str, str]]:

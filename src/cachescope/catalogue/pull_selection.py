@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.binaries import binary_columns, binary_of, binary_tables
 from cachescope.catalogue.finding import find
-from cachescope.catalogue.originals import RecordReader
+from cachescope.catalogue.originals import RecordReader, has_record
 from cachescope.catalogue.run_closures import Dependencies, read_dependencies
 from cachescope.catalogue.scope import Scope
 from cachescope.catalogue.summaries import chunks
@@ -205,11 +205,7 @@ def _indexes(
         hashes = []
         for some in chunks(sorted(listed)):
             # A spec without a record cannot be written, and Spack drops edges to what an index does not have.
-            statement = (
-                select(t.spec.c.hash, t.spec.c.id)
-                .join(t.spec_record, t.spec_record.c.spec_id == t.spec.c.id)
-                .where(t.spec.c.id.in_(some))
-            )
+            statement = select(t.spec.c.hash, t.spec.c.id).where(t.spec.c.id.in_(some), has_record())
             hashes += [(row.hash, row.id) for row in connection.execute(statement)]
         found.append(ListedSpecs(layout, versions[layout], sorted(hashes), dependencies.dependents(listed)))
     return found

@@ -2,5 +2,5 @@
 
 __all__ = ["REVISIONS"]
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Names of the migrations in ``migrations/versions``; a test holds both equal."""

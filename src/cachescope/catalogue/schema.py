@@ -35,6 +35,7 @@ __all__ = [
     "package_summary",
     "presence",
     "provider",
+    "record_form",
     "snapshot",
     "source",
     "spec",
@@ -204,6 +205,7 @@ spec = Table(
     Column(
         "presence", SmallInteger, comment="highest state that a source gives it now; null where none does"
     ),
+    Column("form_id", Integer, comment="null where the record itself is kept, or there is none"),
     # Behind what is sought stands what is counted by, so that counting reads no row.
     Index(
         "ix_spec_name",
@@ -217,6 +219,21 @@ spec = Table(
     Index("ix_spec_architecture", "architecture_id", "presence", "name_id", "version_id"),
     Index("ix_spec_compiler", "compiler_id", "spec_format", "knowledge"),
     Index("ix_spec_variant_set", "variant_set_id", "presence", "name_id", "version_id"),
+)
+
+record_form = Table(
+    "record_form",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column(
+        "digest",
+        LargeBinary,
+        nullable=False,
+        unique=True,
+        comment="first 16 bytes of the sha256 of the content",
+    ),
+    Column("content", LargeBinary, nullable=False, comment="the text that its records have in common"),
+    comment="see model.record_form: with it a record is written out again from its columns",
 )
 
 spec_record = Table(

@@ -5,6 +5,7 @@ Specs come by columns and go to the tables by columns: what is done for each edg
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import NamedTuple
@@ -12,10 +13,11 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.bulk import bulk_insert, rows_by_key
+from cachescope.catalogue.bulk import bulk_insert, indexes_last, rows_by_key
+from cachescope.catalogue.edge_names import EdgeNames
 from cachescope.catalogue.interning import Interned
 from cachescope.catalogue.knowledge import Knowledge
-from cachescope.catalogue.originals import DictionaryKeeper
+from cachescope.catalogue.originals import DictionaryKeeper, RecordKeeper
 from cachescope.catalogue.summaries import chunks
 from cachescope.model.errors import MalformedRecord
 from cachescope.model.identity import DagHash
@@ -23,6 +25,10 @@ from cachescope.model.record import Presence, Verdict
 from cachescope.model.spec_records import SpecBatch, SpecRecords
 
 __all__ = ["SpecWriter", "Standing", "Written"]
+
+
+_MANY = 20_000
+"""Specs from which on the indexes of an empty table are better made behind them."""
 
 
 class Standing(NamedTuple):
@@ -56,16 +62,28 @@ class SpecWriter:
         self._connection = connection
         self._interned = Interned(connection)
         self._dictionary = DictionaryKeeper(connection)
+        self._keeper = RecordKeeper(connection, self._dictionary)
         self._next = int(connection.execute(select(func.max(t.spec.c.id))).scalar() or 0) + 1
         self._was_empty = self._next == 1
 
+    @property
+    def _is_empty(self) -> bool:
+        return self._was_empty and self._next == 1
+
     def find(self, hashes: Collection[DagHash]) -> dict[DagHash, Standing]:
         """Return what stands of those hashes that the catalogue has."""
-        if self._was_empty and self._next == 1:
+        if self._is_empty:
             return {}
         columns = (t.spec.c.hash, t.spec.c.id, t.spec.c.knowledge, t.spec.c.verdict, t.spec.c.presence)
         rows = rows_by_key(self._connection, columns, t.spec.c.hash, hashes)
-        return {row[0]: Standing(*row[1:]) for row in rows}
+        return {row[0]: Standing._make(row[1:]) for row in rows}
+
+    def keys_of(self, hashes: Collection[DagHash]) -> dict[DagHash, int]:
+        """Return the keys of specs that stand."""
+        columns = (t.spec.c.hash, t.spec.c.id)
+        return {
+            DagHash(one): key for one, key in rows_by_key(self._connection, columns, t.spec.c.hash, hashes)
+        }
 
     def write(
         self,
@@ -81,12 +99,25 @@ class SpecWriter:
         A ``doubted`` spec stands with a record that did not recompute: only one that does replaces it. ``progress`` is
         told how many of how many are done.
         """
+        first_large = self._is_empty and len(wanted) >= _MANY
+        with indexes_last(self._connection, t.spec) if first_large else nullcontext():
+            return self._write(records, wanted, known, doubted, progress)
+
+    def _write(
+        self,
+        records: SpecRecords,
+        wanted: Sequence[DagHash],
+        known: Mapping[DagHash, int],
+        doubted: frozenset[DagHash],
+        progress: Callable[[int, int], None] | None,
+    ) -> Written:
         level = Knowledge.PAGE if records.header.version is None else Knowledge.RECORD
         keys = _Keys(known, wanted, self._next)
+        names = EdgeNames(self._next, len(wanted))
         unreadable: set[DagHash] = set()
         rejected: list[MalformedRecord] = []
         if level is Knowledge.RECORD and self._dictionary.wants_training:
-            self._dictionary.train(wanted, records.original)
+            self._dictionary.train(records.samples(wanted))
         done = 0
         for batch in records.batches(wanted, self._dictionary.compression):
             read = wanted[done : done + len(batch) + len(batch.rejected)]
@@ -94,33 +125,38 @@ class SpecWriter:
             if batch.rejected:
                 rejected += batch.rejected
                 unreadable |= set(read).difference(batch.hashes)
-            self._write_batch(_without_worse(batch, doubted), keys, level, records.presence)
+            self._write_batch(_without_worse(batch, doubted), keys, names, level, records.presence)
             if progress is not None:
                 progress(done, len(wanted))
-        self._insert_named(keys, unreadable)
+        self._insert_named(keys, names, unreadable)
+        self._keeper.keep_above(names.differing(self._connection), records)
         self._next = keys.next
         self._interned.flush()
         return Written(keys.ids, frozenset(unreadable), rejected)
 
     def _write_batch(
-        self, batch: SpecBatch, keys: "_Keys", level: Knowledge, presence: Mapping[DagHash, Presence]
+        self,
+        batch: SpecBatch,
+        keys: "_Keys",
+        names: EdgeNames,
+        level: Knowledge,
+        presence: Mapping[DagHash, Presence],
     ) -> None:
         self._find_children(batch, keys)
         spec_ids = [keys.ids[one] for one in batch.hashes]
-        specs = list(self._spec_rows(batch, spec_ids, level, presence))
-        edges = self._edge_rows(batch, spec_ids, keys)
+        name_ids = self._interned.names.keys(batch.names)
+        names.name(spec_ids, name_ids)
+        specs = list(self._spec_rows(batch, spec_ids, name_ids, level, presence))
+        edges = self._edge_rows(batch, spec_ids, keys, names)
         self._interned.flush()
         upgrades = [row for row in specs if keys.stands(row[0])]
         if upgrades:
-            self._upgrade(upgrades)
+            self._upgrade(upgrades, dict(zip(spec_ids, name_ids, strict=True)))
             specs = [row for row in specs if not keys.stands(row[0])]
         bulk_insert(self._connection, t.spec, specs)
         bulk_insert(self._connection, t.edge, edges)
-        bulk_insert(
-            self._connection,
-            t.spec_record,
-            zip(spec_ids, repeat(self._dictionary.dictionary_id), batch.originals),
-        )
+        without_form = [key for key, form in zip(spec_ids, batch.forms, strict=True) if form is None]
+        self._keeper.insert(without_form, batch.originals)
 
     def _find_children(self, batch: SpecBatch, keys: "_Keys") -> None:
         """Look up dependencies that the document itself does not hold: another mirror may have brought them."""
@@ -132,6 +168,7 @@ class SpecWriter:
         self,
         batch: SpecBatch,
         spec_ids: Sequence[int],
+        name_ids: Sequence[int],
         level: Knowledge,
         presence: Mapping[DagHash, Presence],
     ) -> Iterable[tuple[int, *tuple[object, ...]]]:
@@ -142,7 +179,7 @@ class SpecWriter:
             spec_ids,
             batch.hashes,
             repeat(int(level)),
-            interned.names.keys(batch.names),
+            name_ids,
             interned.versions.keys(batch.versions),
             interned.architectures(batch.architectures),
             interned.compilers(batch.compilers),
@@ -154,15 +191,17 @@ class SpecWriter:
             batch.formats,
             verdicts,
             map(int, map(presence.__getitem__, batch.hashes)),
+            interned.forms(batch.forms),
             strict=False,  # of 'repeat' there is no end
         )
 
     def _edge_rows(
-        self, batch: SpecBatch, spec_ids: Sequence[int], keys: "_Keys"
+        self, batch: SpecBatch, spec_ids: Sequence[int], keys: "_Keys", names: EdgeNames
     ) -> Iterable[tuple[int, int, int, int]]:
         """Make the rows of ``edge``, in the order of its key."""
         kinds = self._interned.edge_kinds([end.kind for end in batch.ends])
         children = [keys.child(end.hash, end.name) for end in batch.ends]
+        names.call(children, self._interned.names.keys([end.name for end in batch.ends]))
         self._interned.note_providers(batch.ends)
         return zip(
             chain.from_iterable(map(repeat, spec_ids, batch.edge_counts)),
@@ -172,9 +211,10 @@ class SpecWriter:
             strict=True,
         )
 
-    def _upgrade(self, rows: Sequence[tuple[int, *tuple[object, ...]]]) -> None:
+    def _upgrade(self, rows: Sequence[tuple[int, *tuple[object, ...]]], name_ids: Mapping[int, int]) -> None:
         """Fill in specs that stood with less knowledge; what a page or a worse record said of them gives way."""
         keys = [row[0] for row in rows]
+        self._keeper.keep_above_renamed({key: name_ids[key] for key in keys})
         for some in chunks(keys):
             self._connection.execute(delete(t.spec_record).where(t.spec_record.c.spec_id.in_(some)))
             self._connection.execute(delete(t.edge).where(t.edge.c.parent_id.in_(some)))
@@ -191,15 +231,16 @@ class SpecWriter:
             del one["b_presence"]
         self._connection.execute(statement, values)
 
-    def _insert_named(self, keys: "_Keys", unreadable: set[DagHash]) -> None:
+    def _insert_named(self, keys: "_Keys", edge_names: EdgeNames, unreadable: set[DagHash]) -> None:
         """Write a row for every dependency that no record describes, so that edges have an end and a name."""
         names = {one: name for one, name in keys.named.items() if keys.lacks_row(one, unreadable)}
         name_ids = self._interned.names.keys(list(names.values()))
         blank = (None,) * 7
         rows = [
-            (keys.ids[one], one, int(Knowledge.NAMED), name_id, *blank, 0, 0, None, None)
+            (keys.ids[one], one, int(Knowledge.NAMED), name_id, *blank, 0, 0, None, None, None)
             for one, name_id in zip(names, name_ids, strict=True)
         ]
+        edge_names.name([keys.ids[one] for one in names], name_ids)
         self._interned.flush()
         bulk_insert(self._connection, t.spec, sorted(rows))
 

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Table, delete, func, select
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.engine import Catalogue, usable
+from cachescope.catalogue.knowledge import Knowledge
 from cachescope.catalogue.registry import forget_orphans
 from cachescope.catalogue.revisions import REVISIONS
 from cachescope.catalogue.times import from_stored, to_stored
@@ -38,7 +39,7 @@ def status(catalogue: Catalogue) -> CatalogueStatus:
             mirrors=count(t.mirror),
             sources=count(t.source),
             specs=count(t.spec),
-            records=count(t.spec_record),
+            records=count(t.spec, t.spec.c.knowledge > int(Knowledge.NAMED)),
             edges=count(t.edge),
             snapshots=count(t.snapshot),
             standing=standing,

@@ -15,8 +15,9 @@ import hashlib
 import json
 from typing import Any
 
-from cachescope.model.identity import DAG_HASH_LENGTH, DagHash
+from cachescope.model.identity import DagHash
 from cachescope.model.record import Verdict, Verification
+from cachescope.model.record_form import is_hashed_text
 
 __all__ = ["OWN_PART", "node_hash", "verify_record"]
 
@@ -24,7 +25,6 @@ OWN_PART = 25
 """Characters of a spliced spec's hash that are its own; the other 7 are the last ones of its build spec's hash."""
 
 _VERIFIED = Verification(Verdict.VERIFIED, "recomputed from the record")
-_TAIL = len(',"hash":"') + DAG_HASH_LENGTH + len('"}')
 _FORMAT_3 = 3
 _FIRST_JSON_FORMAT = 4  # older dependency entries cannot be turned back into the text that was hashed
 _FORMAT_5 = 5
@@ -32,16 +32,6 @@ _FORMAT_5 = 5
 
 def _base32(text: bytes) -> str:
     return base64.b32encode(hashlib.sha1(text, usedforsecurity=False).digest()).decode("ascii").lower()
-
-
-_DIGITS = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv")
-
-
-def _is_hash_of(dag_hash: DagHash, text: bytes) -> bool:
-    """Compare as numbers: Python reads base 32 in C, but writes base32 in Python."""
-    return int(dag_hash.translate(_DIGITS), 32) == int.from_bytes(
-        hashlib.sha1(text, usedforsecurity=False).digest(), "big"
-    )
 
 
 def node_hash(node: dict[str, Any]) -> DagHash:
@@ -56,9 +46,7 @@ def verify_record(dag_hash: DagHash, record: bytes, *, spec_format: int) -> Veri
     ``record`` is the node as it stands in the document, ``spec_format`` the format in which it was first written.
     A mismatch is not always an alteration: see the reasons.
     """
-    expected = dag_hash.encode("ascii")
-    # Spack writes the hash last; without it, the bytes are the text that was hashed.
-    if record[-_TAIL:] == b',"hash":"' + expected + b'"}' and _is_hash_of(dag_hash, record[:-_TAIL] + b"}"):
+    if is_hashed_text(dag_hash, record):
         return _VERIFIED
     try:
         node = json.loads(record)

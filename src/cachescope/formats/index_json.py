@@ -86,6 +86,8 @@ _WORTH_SHARING = 8000
 """Records from which on several processes gain more than it costs to hand on what they made."""
 
 _SHARED_BATCH = 4000
+_SAMPLES = 500
+_LOOKED_AT = 20
 
 
 class RecordWorkers(Protocol):
@@ -356,6 +358,28 @@ class IndexDocument:
         """Recompute the hash of a decoded record."""
         return verify_record(spec.hash, self.original(spec.hash), spec_format=spec.spec_format)
 
+    def samples(self, wanted: Sequence[DagHash]) -> Sequence[bytes]:
+        """Return originals that have no form, of so many that they are worth a look."""
+        found: list[bytes] = []
+        for some in (
+            wanted[:: max(1, len(wanted) // _LOOKED_AT)],
+            wanted[:: max(1, len(wanted) // _SAMPLES)],
+        ):
+            originals = list(map(self.original, some))
+            found = [
+                original
+                for one, original in zip(some, originals, strict=True)
+                if not self._decoder.is_plain(one, original)
+            ]
+            if len(found) < len(some) // 4:
+                # Nearly all have one: what is left is not worth more.
+                found.clear()
+                break
+        if self._release is not None:
+            # They were read here and there, and with them whole pages.
+            self._release()
+        return found
+
     def batches(self, wanted: Sequence[DagHash], compress: Compress) -> Iterator[SpecBatch]:
         """Decode records by batches, in the order of ``wanted``."""
         done = 0
@@ -379,7 +403,7 @@ class IndexDocument:
         ):
             self._dropped_by_workers += dropped
             if self._release is not None:
-                # Samples for a dictionary and versions of compilers were read here and there, and with them whole pages.
+                # Versions of compilers were read here and there, and with them whole pages.
                 self._release()
             yield batch
 

@@ -11,7 +11,7 @@ Older shapes: ``compiler`` on the node (formats 1 to 4); dependencies with ``typ
 (1); the whole node below its name (1); ``target`` as an object. Source: Spack 1.2 ``spec.SpecfileReaderBase`` and kin.
 """
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -31,7 +31,7 @@ from cachescope.model.spec import (
     VariantSet,
 )
 
-__all__ = ["NodeDecoder", "NodeWire", "Resolve"]
+__all__ = ["NodeDecoder", "NodeWire", "Resolve", "language_rank"]
 
 _DEPTYPES = {"build": Deptype.BUILD, "link": Deptype.LINK, "run": Deptype.RUN, "test": Deptype.TEST}
 _LANGUAGES = ("c", "cxx", "fortran")
@@ -138,7 +138,7 @@ class NodeDecoder:
             path = ".arch"
             architecture = self._architecture(bytes(wire.arch))
             path = ".parameters"
-            variants = self._variant_set(bytes(wire.parameters), wire.patches)
+            variants = self.variant_set(bytes(wire.parameters), wire.patches)
             path = ".dependencies"
             edges = self._edges(wire.dependencies, where)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
@@ -198,7 +198,8 @@ class NodeDecoder:
             known = self._architectures[raw] = Architecture(wire.platform, wire.platform_os, target)
         return known
 
-    def _variant_set(self, raw: bytes, patches: list[str]) -> VariantSet:
+    def variant_set(self, raw: bytes, patches: Sequence[str] = ()) -> VariantSet:
+        """Decode parameters. Raises as msgspec does."""
         known = self._variants.get(raw)
         if known is None:
             known = self._variants[raw] = _decode_variants(raw, raw, [])
@@ -234,6 +235,10 @@ class NodeDecoder:
                 self._known_edges.clear()
             self._known_edges[text] = edge
         return edge
+
+    def edge(self, text: bytes) -> DependencyEdge | None:
+        """Decode one dependency. Raises ``MalformedRecord``."""
+        return self._edge(text, "", "")
 
     def _edge(self, text: bytes, where: str, name: str) -> DependencyEdge | None:
         """Decode one dependency; None, and counted, for one that points nowhere."""
@@ -286,12 +291,16 @@ class NodeDecoder:
                 return None
             name, _, version = annotated.partition("@")
             return self._shared_compiler(name, version.removeprefix("="))
+        return self.compiler_of(edges)
+
+    def compiler_of(self, edges: Sequence[DependencyEdge]) -> Compiler | None:
+        """Return what the first of the languages is compiled with, since format 5."""
         best = len(_LANGUAGES)
         chosen: DependencyEdge | None = None
         for edge in edges:
-            for virtual in edge.kind.virtuals:
-                if virtual in _LANGUAGES[:best]:
-                    best, chosen = _LANGUAGES.index(virtual), edge
+            rank = language_rank(edge.kind) if edge.kind.virtuals else None
+            if rank is not None and rank < best:
+                best, chosen = rank, edge
         if chosen is None:
             return None
         return self.compiler_at(chosen)
@@ -306,6 +315,14 @@ class NodeDecoder:
         if known is None:
             known = self._compilers[text] = Compiler(name, version)
         return known
+
+
+def language_rank(kind: EdgeKind) -> int | None:
+    """Return which compiler a dependency is: 0 for C, 1 for C++, 2 for Fortran alone, None for none."""
+    for rank, language in enumerate(_LANGUAGES):
+        if language in kind.virtuals:
+            return rank
+    return None
 
 
 def _texts(spec: ConcreteSpec) -> Iterator[str]:
@@ -331,7 +348,7 @@ def _build_spec(wire: NodeWire, where: str) -> DagHash | None:
     return DagHash(wire.build_spec.hash)
 
 
-def _decode_variants(key: bytes, raw: bytes, patches: list[str]) -> VariantSet:
+def _decode_variants(key: bytes, raw: bytes, patches: Sequence[str]) -> VariantSet:
     parameters = msgspec.json.decode(raw, type=dict[str, bool | str | int | float | list[str]])
     variants = [
         Variant(name, _variant_value(value))

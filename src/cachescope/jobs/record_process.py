@@ -54,7 +54,7 @@ class PackedBatch(NamedTuple):
     dropped_edges: int
 
 
-_SHARED = ("architectures", "compilers", "variants")
+_SHARED = ("architectures", "compilers", "variants", "forms")
 _END_KINDS = "end_kinds"
 _PLAIN = (
     *("hashes", "names", "versions", "namespaces", "package_hashes", "externals", "build_specs", "formats"),

@@ -13,6 +13,7 @@ from typing import Protocol
 from cachescope.model.errors import MalformedRecord
 from cachescope.model.identity import DagHash
 from cachescope.model.record import IndexHeader, Presence, Verdict
+from cachescope.model.record_form import RecordForm
 from cachescope.model.spec import Architecture, Compiler, ConcreteSpec, DependencyEdge, VariantSet
 
 __all__ = ["BATCH", "Compress", "SpecBatch", "SpecRecords", "batch_of", "batches"]
@@ -26,7 +27,7 @@ Compress = Callable[[Sequence[bytes]], list[bytes]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecBatch:
-    """Some specs; all columns are equally long and in one order, but for those of the edges."""
+    """Some specs; all columns are equally long and in one order, but for originals and edges."""
 
     hashes: Sequence[DagHash]
     names: Sequence[str]
@@ -42,8 +43,11 @@ class SpecBatch:
     verdicts: Sequence[Verdict | None]
     """None where there is no record to recompute a hash from."""
 
+    forms: Sequence[RecordForm | None]
+    """With it a spec can be written out again as its record stood; None where the record itself is in ``originals``."""
+
     originals: Sequence[bytes]
-    """The records as ``Compress`` made them."""
+    """The records without a form, as ``Compress`` made them, in their order: this column is shorter."""
 
     edge_counts: Sequence[int]
     """How many edges each spec has; the edges of all specs stand one after the other in ``edge_ends``."""
@@ -67,11 +71,13 @@ class SpecBatch:
         columns = {
             column.name: list(compress(getattr(self, column.name), keep))
             for column in fields(self)
-            if column.name not in {"edge_ends", "ends", "rejected"}
+            if column.name not in {"originals", "edge_ends", "ends", "rejected"}
         }
+        has_original = [form is None for form in self.forms]
         return replace(
             self,
             **columns,
+            originals=list(compress(self.originals, compress(keep, has_original))),
             edge_ends=[used[end] for end in edge_ends],
             ends=[self.ends[end] for end in used],
         )
@@ -103,6 +109,10 @@ class SpecRecords(Protocol):
         """Return the node as it stood in the document (JSON)."""
         ...
 
+    def samples(self, wanted: Sequence[DagHash]) -> Sequence[bytes]:
+        """Return the originals of a few hundred of these that will be without a form, from here and there."""
+        ...
+
     def batches(self, wanted: Sequence[DagHash], compress: Compress) -> Iterator[SpecBatch]:
         """Decode, verify and compress many records: each is in one batch, in the order of ``wanted``."""
         ...
@@ -117,6 +127,7 @@ def batch_of(
     *,
     verdicts: Sequence[Verdict | None],
     originals: Sequence[bytes],
+    forms: Sequence[RecordForm | None] | None = None,
     rejected: Sequence[MalformedRecord] = (),
 ) -> SpecBatch:
     """Turn specs into columns. Edges are told apart by identity: decoders share equal ones."""
@@ -138,6 +149,7 @@ def batch_of(
         build_specs=by_field["build_spec"],
         formats=by_field["spec_format"],
         verdicts=verdicts,
+        forms=forms if forms is not None else [None] * len(specs),
         originals=originals,
         edge_counts=list(map(len, by_field["edges"])),
         edge_ends=array("I", map(place.__getitem__, map(id, edges))),
