@@ -106,6 +106,16 @@ def test_a_record_that_was_altered_gives_way_with_all_that_it_said(
     assert "originals" not in {one.check for one in check(opened.catalogue).findings}
 
 
+def test_what_another_mirror_says_of_a_verified_record_is_not_taken_for_it(
+    opened: OpenCatalogue, tmp_path: Path
+) -> None:
+    _sync(opened, tmp_path, "good", [ZLIB, CURL])
+    altered = {**CURL, "version": "6.6.6"}
+    _sync(opened, tmp_path, "bad", [altered, LIAR])
+    assert _originals(opened) == _expected(ZLIB, CURL, LIAR)
+    assert _whole(opened)
+
+
 ALTERED = {
     "a name": "UPDATE name SET text = 'zlab' WHERE text = 'zlib'",
     "an edge": "DELETE FROM edge",

@@ -71,19 +71,23 @@ class RecordKeeper:
         self._connection = connection
         self._dictionary = dictionary
         self._renewed: set[int] = set()
+        """Specs that stood before, and that this document told anew."""
 
     def insert(self, spec_ids: Sequence[int], stored: Sequence[bytes]) -> None:
         """Keep records in their stored form."""
         rows = zip(spec_ids, repeat(self._dictionary.dictionary_id), stored, strict=False)
         bulk_insert(self._connection, t.spec_record, rows)
 
-    def keep_above(self, spec_ids: Sequence[int], records: SpecRecords) -> None:
-        """Keep the records of what depends on these specs: it calls them otherwise than they are called."""
+    def keep_above(self, spec_ids: Sequence[int], records: SpecRecords, *, first: int) -> None:
+        """Keep the records of what was read of this document and depends on these specs: some calls them otherwise.
+
+        New specs have keys from ``first`` on. What others told of specs that stood before is not taken from this document.
+        """
         for some in chunks(spec_ids):
             parents = self._with_form_above(some)
-            self._keep(
-                {key: records.original(one) for key, one in parents.items() if one in records.presence}
-            )
+            read = [key for key in parents if key >= first or key in self._renewed]
+            self._keep({key: records.original(parents[key]) for key in read})
+        self._renewed.clear()
 
     def keep_above_renamed(self, names: Mapping[int, int]) -> None:
         """Keep the records of what depends on those of these specs that are about to get another name.

@@ -129,7 +129,7 @@ class SpecWriter:
             if progress is not None:
                 progress(done, len(wanted))
         self._insert_named(keys, names, unreadable)
-        self._keeper.keep_above(names.differing(self._connection), records)
+        self._keeper.keep_above(names.differing(self._connection), records, first=self._next)
         self._next = keys.next
         self._interned.flush()
         return Written(keys.ids, frozenset(unreadable), rejected)
