@@ -89,20 +89,12 @@ class RecordKeeper:
             self._keep({key: records.original(parents[key]) for key in read})
         self._renewed.clear()
 
-    def keep_above_renamed(self, names: Mapping[int, int]) -> None:
-        """Keep the records of what depends on those of these specs that are about to get another name.
+    def keep_above_renamed(self, spec_ids: Sequence[int], renamed: Sequence[int]) -> None:
+        """Keep the records of what depends on specs that are about to get another name, of all that are told anew.
 
         What depends on them within the document that renames them is looked at behind it.
         """
-        self._renewed.update(names)
-        renamed = [
-            row.id
-            for some in chunks(list(names))
-            for row in self._connection.execute(
-                select(t.spec.c.id, t.spec.c.name_id).where(t.spec.c.id.in_(some))
-            )
-            if row.name_id != names[row.id]
-        ]
+        self._renewed.update(spec_ids)
         reader = RecordReader(self._connection)
         for some in chunks(renamed):
             parents = [key for key in self._with_form_above(some) if key not in self._renewed]

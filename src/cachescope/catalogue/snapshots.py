@@ -19,7 +19,7 @@ from cachescope.catalogue.spec_writer import SpecWriter, Standing, Written
 from cachescope.catalogue.summaries import chunks, summarise
 from cachescope.catalogue.times import to_stored
 from cachescope.model.errors import MalformedDocument, MalformedRecord
-from cachescope.model.identity import DAG_HASH_LENGTH, DagHash, MirrorName
+from cachescope.model.identity import DAG_HASH_LENGTH, DagHash, MirrorName, Ref, Stack
 from cachescope.model.record import IndexHeader, Presence, Verdict
 from cachescope.model.results import Counts
 from cachescope.model.spec_records import SpecRecords
@@ -90,7 +90,9 @@ class SnapshotWriter:
                 return self._replace(mirror, source_id, records, digest, scope, strict=strict)
         except MalformedDocument:
             # Keys that were given out since the savepoint are free again.
+            upgraded = self._specs.upgraded
             self._specs = SpecWriter(self._connection)
+            self._specs.upgraded.update(upgraded)
             self._pages.clear()
             raise
 
@@ -100,6 +102,7 @@ class SnapshotWriter:
         for source_id in sorted(self._sources):
             self._describe_source(source_id)
             counts[source_id] = self._count(source_id)
+        self._touch_upgraded(self._specs.upgraded)
         touched = {mirror: self._names(one) for mirror, one in self._touched.items()}
         if any(touched.values()):
             summarise(self._connection, {mirror: names for mirror, names in touched.items() if names})
@@ -269,6 +272,22 @@ class SnapshotWriter:
             .distinct()
         )
         touched.names.update(self._connection.execute(rows).scalars())
+
+    def _touch_upgraded(self, former_names: Mapping[int, int]) -> None:
+        """Remember the packages of specs that were told anew, wherever they stand: their columns are counted there, too."""
+        for some in chunks(sorted(former_names)):
+            rows = self._connection.execute(
+                select(t.mirror.c.ref, t.mirror.c.stack, t.spec.c.id, t.spec.c.name_id)
+                .select_from(
+                    t.presence.join(t.source, t.source.c.id == t.presence.c.source_id)
+                    .join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
+                    .join(t.spec, t.spec.c.id == t.presence.c.spec_id)
+                )
+                .where(t.presence.c.spec_id.in_(some), t.presence.c.until.is_(None))
+            )
+            for ref, stack, key, name_id in rows:
+                mirror = MirrorName(Ref(ref), Stack(stack))
+                self._touched.setdefault(mirror, _Touched()).names.update((name_id, former_names[key]))
 
     def _names(self, touched: "_Touched") -> list[int]:
         """Return the packages that were touched."""

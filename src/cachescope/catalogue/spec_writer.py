@@ -63,6 +63,9 @@ class SpecWriter:
         self._interned = Interned(connection)
         self._dictionary = DictionaryKeeper(connection)
         self._keeper = RecordKeeper(connection, self._dictionary)
+        self.upgraded: dict[int, int] = {}
+        """Specs that stood before and were told anew, with the names that they had: others may count them, too."""
+
         self._next = int(connection.execute(select(func.max(t.spec.c.id))).scalar() or 0) + 1
         self._was_empty = self._next == 1
 
@@ -214,7 +217,9 @@ class SpecWriter:
     def _upgrade(self, rows: Sequence[tuple[int, *tuple[object, ...]]], name_ids: Mapping[int, int]) -> None:
         """Fill in specs that stood with less knowledge; what a page or a worse record said of them gives way."""
         keys = [row[0] for row in rows]
-        self._keeper.keep_above_renamed({key: name_ids[key] for key in keys})
+        former = dict(rows_by_key(self._connection, (t.spec.c.id, t.spec.c.name_id), t.spec.c.id, keys))
+        self.upgraded.update(former)
+        self._keeper.keep_above_renamed(keys, [key for key in keys if former[key] != name_ids[key]])
         for some in chunks(keys):
             self._connection.execute(delete(t.spec_record).where(t.spec_record.c.spec_id.in_(some)))
             self._connection.execute(delete(t.edge).where(t.edge.c.parent_id.in_(some)))
