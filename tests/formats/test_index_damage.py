@@ -1,9 +1,12 @@
 """What is wrong with an index is said with its place; what is right in it stays readable."""
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
 
+from cachescope.formats import index_json
 from cachescope.model.errors import MalformedDocument, MalformedRecord
 from cachescope.model.identity import DagHash
 from cachescope.model.record import Verdict
@@ -261,3 +264,20 @@ def test_splices_that_keep_their_build_spec_end_in_its_hash() -> None:
     ]
     assert all(one[-7:] == DagHash(spliced[one].build_spec or "")[-7:] for one in verified)
     assert sum(document.verification(spec).verdict is Verdict.VERIFIED for spec in specs.values()) == 25
+
+
+@pytest.mark.parametrize("least", [0, 1 << 30])
+def test_a_document_goes_with_its_last_reader(least: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sync reads hundreds of documents, and runs without the cycle collector."""
+    monkeypatch.setattr(index_json, "_WORTH_CUTTING", least)
+    document = opened(v3_index(V3))
+    assert len(list(document.batches(list(document), list))) == 1
+    gone = weakref.ref(document)
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        del document
+        assert gone() is None
+    finally:
+        if was_enabled:
+            gc.enable()

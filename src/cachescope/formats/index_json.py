@@ -13,7 +13,7 @@ decoded by several processes, where the caller has some (``RecordWorkers``).
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
@@ -129,7 +129,7 @@ def open_index(
         return document
     warnings: tuple[str, ...] = ()
     try:
-        return _split(data, warnings)
+        return _split(data, warnings, release)
     except msgspec.DecodeError as error:
         trailing = _TRAILING.search(str(error))
         if trailing is not None:
@@ -170,9 +170,15 @@ def _split_by_cuts(
     return IndexDocument(installs.version, _CutRecords(data, joined(whole)), [], (), workers, release=release)
 
 
-def _split(data: memoryview, warnings: tuple[str, ...]) -> "IndexDocument":
+def _split(
+    data: memoryview, warnings: tuple[str, ...], release: Callable[[], None] | None = None
+) -> "IndexDocument":
     database = msgspec.json.decode(data, type=_DocumentWire).database
-    return IndexDocument(database.version, _DecodedRecords(database.installs), [], warnings)
+    records = _DecodedRecords(database.installs)
+    document = IndexDocument(database.version, records, [], warnings, release=release)
+    if release is not None:
+        release()
+    return document
 
 
 def _split_coarsely(data: memoryview, warnings: tuple[str, ...]) -> "IndexDocument":
@@ -303,14 +309,12 @@ class IndexDocument:
         self._workers = workers
         self._rejected = rejected
         self._presence = self._read_presence()
-        self._old_hashes: dict[tuple[str, str], str] | None = None
+        self._others = _OtherRecords(records, self._presence)
         self._nodes = NodeDecoder(
-            hashes=self._presence, version_of=self._version_of, resolve=self._resolve_old_hash
+            hashes=self._presence, version_of=self._others.version_of, resolve=self._others.resolve_old_hash
         )
         self._decoder = RecordDecoder(self._nodes, document_format=self._format)
         self._dropped_by_workers = 0
-        self._version_decoder = msgspec.json.Decoder(_VersionWire)
-        self._versions: dict[str, str] = {}
 
     def _read_presence(self) -> dict[DagHash, Presence]:
         present = self._records.presence()
@@ -348,11 +352,11 @@ class IndexDocument:
 
     def spec(self, dag_hash: DagHash) -> ConcreteSpec:
         """Decode one record."""
-        return self._decoder.spec(dag_hash, self._node(dag_hash))
+        return self._decoder.spec(dag_hash, self._others.node(dag_hash))
 
     def original(self, dag_hash: DagHash) -> bytes:
         """Return the node's JSON as it stands in the index."""
-        return bytes(self._node(dag_hash))
+        return bytes(self._others.node(dag_hash))
 
     def verification(self, spec: ConcreteSpec) -> Verification:
         """Recompute the hash of a decoded record."""
@@ -375,9 +379,8 @@ class IndexDocument:
                 # Nearly all have one: what is left is not worth more.
                 found.clear()
                 break
-        if self._release is not None:
-            # They were read here and there, and with them whole pages.
-            self._release()
+        # They were read here and there, and with them whole pages.
+        self._let_go()
         return found
 
     def batches(self, wanted: Sequence[DagHash], compress: Compress) -> Iterator[SpecBatch]:
@@ -389,7 +392,8 @@ class IndexDocument:
                     done += len(batch) + len(batch.rejected)
                     yield batch
         for some in batches(wanted[done:]):
-            yield self._decoder.batch(some, [self._node(one) for one in some], compress)
+            yield self._decoder.batch(some, [self._others.node(one) for one in some], compress)
+            self._let_go()
 
     def _shared(
         self, workers: RecordWorkers, wanted: Sequence[DagHash], compress: Compress
@@ -402,15 +406,18 @@ class IndexDocument:
             known, document_format=self._format, compress=compress, answer=self._answer
         ):
             self._dropped_by_workers += dropped
-            if self._release is not None:
-                # Versions of compilers were read here and there, and with them whole pages.
-                self._release()
+            # Versions of compilers were read here and there, and with them whole pages.
+            self._let_go()
             yield batch
 
     def _answer(self, question: Question) -> str | None:
         if question.kind == "version":
-            return self._version_of(question.value)
-        return self._resolve_old_hash(question.kind, question.value)
+            return self._others.version_of(question.value)
+        return self._others.resolve_old_hash(question.kind, question.value)
+
+    def _let_go(self) -> None:
+        if self._release is not None:
+            self._release()
 
     def __iter__(self) -> Iterator[DagHash]:
         return iter(self._presence)
@@ -418,13 +425,28 @@ class IndexDocument:
     def __len__(self) -> int:
         return len(self._presence)
 
-    def _node(self, dag_hash: str) -> memoryview | msgspec.Raw:
+
+class _OtherRecords:
+    """What the decoder of one record asks of the others. Knows no document: nothing here goes round in a circle.
+
+    A command runs without the cycle collector, and reads hundreds of documents: each must go with its last reader.
+    """
+
+    def __init__(self, records: _Records, hashes: Iterable[DagHash]) -> None:
+        self._records = records
+        self._hashes = hashes
+        self._old_hashes: dict[tuple[str, str], str] | None = None
+        self._version_decoder = msgspec.json.Decoder(_VersionWire)
+        self._versions: dict[str, str] = {}
+
+    def node(self, dag_hash: str) -> memoryview | msgspec.Raw:
+        """Return the JSON of a record. Raises ``KeyError`` where there is none."""
         node = self._records.node(dag_hash)
         if node is None:
             raise KeyError(dag_hash)
         return node
 
-    def _version_of(self, dag_hash: str) -> str:
+    def version_of(self, dag_hash: str) -> str:
         """Return the version of a record, for the compilers that others name by hash: few, so remembered."""
         known = self._versions.get(dag_hash)
         if known is None:
@@ -438,14 +460,14 @@ class IndexDocument:
             self._versions[dag_hash] = known
         return known
 
-    def _resolve_old_hash(self, kind: str, value: str) -> str | None:
+    def resolve_old_hash(self, kind: str, value: str) -> str | None:
         """Find the record whose ``build_hash`` or ``full_hash`` this is (Spack 0.17 linked nodes by these)."""
         if self._old_hashes is None:
             self._old_hashes = {}
             decoder = msgspec.json.Decoder(_OldHashesWire)
-            for key in self._presence:
+            for key in self._hashes:
                 try:
-                    wire = decoder.decode(self._node(key))
+                    wire = decoder.decode(self.node(key))
                 except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
                     continue  # reported when its own turn comes
                 self._old_hashes["build_hash", wire.build_hash] = key
