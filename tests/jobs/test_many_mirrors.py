@@ -49,6 +49,7 @@ def registered(opened: OpenCatalogue, server: MirrorServer) -> OpenCatalogue:
 def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each mirror be a transaction of its own."""
     monkeypatch.setattr(side_by_side, "_TOGETHER", 0.0)
+    monkeypatch.setattr(side_by_side, "_LONGEST", 0.0)
 
 
 def _words(results: Sequence[Sequence[SourceOutcome] | CachescopeError]) -> list[str]:

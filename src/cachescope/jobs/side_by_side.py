@@ -23,6 +23,11 @@ __all__ = ["SideBySide"]
 _TOGETHER = 10.0
 """Seconds for which a transaction takes further mirrors: so long may others wait to write, and so much may Ctrl-C undo."""
 
+_LONGEST = 30.0
+"""The same where counting a large catalogue at the end of each transaction would take more than a tenth of the time."""
+
+_TIMES = 10
+
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
@@ -50,6 +55,8 @@ class SideBySide:
         self._mirrors_at_once = mirrors_at_once
         self._connections_per_host = connections_per_host
         self._hosts_at_once = min(hosts_at_once, mirrors_at_once)
+        self._counting = 0.0
+        """Seconds that the end of the last transaction took."""
 
     def refresh(self, names: Sequence[SourceName]) -> Iterator[Sequence[SourceOutcome] | CachescopeError]:
         """Yield the outcomes of each mirror in the order of ``names``; they are written as they come.
@@ -125,9 +132,11 @@ class SideBySide:
     ) -> None:
         """Write a mirror, and in the same transaction those that become ready meanwhile."""
         places: list[int] = []
+        written = monotonic()
 
         def mirrors() -> Iterator[FetchedMirror]:
-            end = monotonic() + _TOGETHER
+            nonlocal written
+            end = written + min(_LONGEST, max(_TOGETHER, _TIMES * self._counting))
             one: tuple[_Fetched] | None = first
             while one is not None:
                 (fetched,) = one
@@ -136,9 +145,12 @@ class SideBySide:
                 else:
                     places.append(fetched.place)
                     yield fetched.result
-                one = crew.result(wait=False) if monotonic() < end else None
+                written = monotonic()
+                one = crew.result(wait=False) if written < end else None
 
         if isinstance(first[0].result, CachescopeError):
             ready[first[0].place] = first[0].result
         else:
-            ready.update(zip(places, self._refresher.write_together(mirrors()), strict=True))
+            outcomes = self._refresher.write_together(mirrors())
+            self._counting = monotonic() - written
+            ready.update(zip(places, outcomes, strict=True))
