@@ -23,7 +23,7 @@ __all__ = ["SideBySide"]
 _TOGETHER = 10.0
 """Seconds for which a transaction takes further mirrors: so long may others wait to write, and so much may Ctrl-C undo."""
 
-_LONGEST = 30.0
+_LONGEST = 20.0
 """The same where counting a large catalogue at the end of each transaction would take more than a tenth of the time."""
 
 _TIMES = 10
