@@ -3,6 +3,7 @@
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.checking import check
@@ -37,10 +39,17 @@ def _wait_until_open(process: "subprocess.Popen[bytes]", file: Path) -> None:
         time.sleep(3)
         return
     for _ in range(1000):
-        if any(one.is_symlink() and one.resolve() == file.resolve() for one in descriptors.iterdir()):
+        if any(_leads_to(one, file) for one in descriptors.iterdir()):
             return
         time.sleep(0.01)
     raise AssertionError(f"{file} was never opened")
+
+
+def _leads_to(descriptor: Path, file: Path) -> bool:
+    try:
+        return descriptor.readlink() == file.resolve()
+    except FileNotFoundError:  # closed since the folder was listed
+        return False
 
 
 def test_ctrl_c_ends_a_sync_with_130_and_keeps_the_former_snapshot(
@@ -107,6 +116,42 @@ def test_ctrl_c_at_any_moment_of_a_sync_ends_with_130(
     with OpenCatalogue(synced) as opened:
         assert opened.rows("PRAGMA integrity_check") == [("ok",)]
     assert list(held.iterdir()) == []
+
+
+def test_ctrl_c_while_a_connection_is_closed_is_told_once(
+    opened: OpenCatalogue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def interrupted(connection: DBAPIConnection) -> None:
+        connection.close()
+        raise KeyboardInterrupt
+
+    with opened.catalogue.reading():
+        pass
+    monkeypatch.setattr(opened.catalogue.engine.dialect, "do_close", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        opened.catalogue.close()
+    assert caplog.records == []
+
+
+def test_ctrl_c_in_a_finalizer_is_not_lost() -> None:
+    program = """
+import signal, time
+from cachescope import __main__
+from cachescope.cli import main
+
+class Finalized:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+def run():
+    Finalized()
+    time.sleep(20)
+
+main.run = run
+__main__.main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stderr) == (INTERRUPTED, b"")
 
 
 def test_two_syncs_of_one_mirror_at_once_give_what_one_gives(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from logging import Logger, LogRecord
 from pathlib import Path
 from typing import Self
 
@@ -18,7 +19,10 @@ from cachescope.model.errors import CatalogueUnusable
 
 __all__ = ["Catalogue", "open_for_reading", "open_for_writing", "upgrade", "usable"]
 
-"""All migrations, oldest first. A database at any other revision was written by a newer cachescope."""
+
+def _is_news(record: LogRecord) -> bool:
+    """Keep SQLAlchemy from printing a Ctrl-C that comes while it closes a connection: it also raises it, and that is told."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], KeyboardInterrupt)
 
 
 class Catalogue:
@@ -26,6 +30,8 @@ class Catalogue:
 
     def __init__(self, engine: Engine, database: Database, *, is_made: bool = True) -> None:
         self._engine = engine
+        if isinstance(engine.pool.logger, Logger):
+            engine.pool.logger.addFilter(_is_news)
         self.database = database
         self.is_made = is_made
         """False where nothing was written yet, and an empty catalogue stands for it."""
