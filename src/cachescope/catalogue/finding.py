@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.bulk import fast_rows
 from cachescope.catalogue.host_facts import libc_of
 from cachescope.catalogue.lowering import lower
 from cachescope.catalogue.scope import Scope, current_presence, is_known
@@ -43,9 +44,9 @@ __all__ = [
     "FoundInTables",
     "Place",
     "find",
-    "first_runnable",
+    "first_specs",
     "is_glob",
-    "judge_rows",
+    "judged_specs",
     "names_like",
 ]
 
@@ -136,28 +137,15 @@ Part = Literal["version", "architecture", "compiler"]
 class Found(Protocol):
     """The specs of a scope that match, not read yet."""
 
+    scope: Scope
     after: Place | None
     """Where a list by name goes on; the total counts all."""
 
     def total(self, connection: Connection) -> int:
         """Count them."""
 
-    def specs(self, connection: Connection, *, limit: int, sort: str = "name") -> list[SpecSummary]:
-        """Read the first of them."""
-
-    def judged(
-        self,
-        connection: Connection,
-        host: Host,
-        *,
-        limit: int,
-        sort: str = "name",
-        only_runnable: bool = False,
-    ) -> tuple[int, list[SpecSummary]]:
-        """Read the first of them with a verdict each, and count them.
-
-        With ``only_runnable`` those that do not run are left out of both, so that all are judged, not only the first.
-        """
+    def rows(self, connection: Connection, *, limit: int, sort: str) -> Sequence[Row[Any]]:
+        """Read the first of them as ``select_specs`` does; a limit of 0 is all."""
 
     def counted_by(self, connection: Connection, part: Part) -> Mapping[int | None, int]:
         """Count them by the key of their version, architecture or compiler; None where it is not known."""
@@ -186,29 +174,10 @@ class FoundInTables:
         """Count them."""
         return sum(group.specs for group in self._counted(connection))
 
-    def specs(self, connection: Connection, *, limit: int, sort: str = "name") -> list[SpecSummary]:
-        """Read the first of them."""
-        return read_summaries(connection, self._rows(connection, limit=limit, sort=sort), self.scope)
-
-    def judged(
-        self,
-        connection: Connection,
-        host: Host,
-        *,
-        limit: int,
-        sort: str = "name",
-        only_runnable: bool = False,
-    ) -> tuple[int, list[SpecSummary]]:
-        """Read the first of them with a verdict each, and count them."""
-        rows = self._rows(connection, limit=0 if only_runnable else limit, sort=sort)
-        found = judge_rows(connection, rows, self.scope, host)
-        return first_runnable(found, limit) if only_runnable else (self.total(connection), found)
-
     def counted_by(self, connection: Connection, part: Part) -> Mapping[int | None, int]:
         """Count them by the key of a part."""
         key = t.spec.c[f"{part}_id"]
-        rows = connection.execute(select(key, func.count()).where(self.condition).group_by(key))
-        return {one: number for one, number in rows}  # noqa: C416 - rows are no pairs to mypy
+        return dict(fast_rows(connection, select(key, func.count()).where(self.condition).group_by(key)))
 
     def _counted(self, connection: Connection) -> Sequence[_Group]:
         """Count by package and version, in the order of a list by name: tells the total, and where its beginning is."""
@@ -236,7 +205,8 @@ class FoundInTables:
             self._groups = [_Group(*row) for row in rows]
         return self._groups
 
-    def _rows(self, connection: Connection, *, limit: int, sort: str) -> Sequence[Row[Any]]:
+    def rows(self, connection: Connection, *, limit: int, sort: str) -> Sequence[Row[Any]]:
+        """Read the first of them."""
         if not limit and self.after is None:
             statement = select_specs(current_presence(self.scope, self.condition)).order_by(*SORTS[sort])
             return connection.execute(statement).all()
@@ -274,20 +244,27 @@ class FoundInTables:
         return within if None in versions else and_(within, t.spec.c.version_id.in_(versions))
 
 
-def judge_rows(
-    connection: Connection, rows: Sequence[Row[Any]], scope: Scope, host: Host
-) -> list[SpecSummary]:
-    """Make summaries of rows of ``select_specs``, each with its verdict."""
+def first_specs(connection: Connection, found: Found, *, limit: int, sort: str = "name") -> list[SpecSummary]:
+    """Read the first of the specs that were found."""
+    return read_summaries(connection, found.rows(connection, limit=limit, sort=sort), found.scope)
+
+
+def judged_specs(
+    connection: Connection, found: Found, host: Host, *, limit: int, sort: str, only_runnable: bool
+) -> tuple[int, list[SpecSummary]]:
+    """Read the first of the specs that were found with a verdict each, and count them.
+
+    With ``only_runnable`` those that do not run are left out of both, so that all are judged, not only the first.
+    """
+    rows = found.rows(connection, limit=0 if only_runnable else limit, sort=sort)
     libcs = libc_of(connection, [row.id for row in rows])
-    return [
+    specs = [
         replace(spec, verdict=judge(host, spec.architecture, libcs.get(row.id)))
-        for row, spec in zip(rows, read_summaries(connection, rows, scope), strict=True)
+        for row, spec in zip(rows, read_summaries(connection, rows, found.scope), strict=True)
     ]
-
-
-def first_runnable(found: Sequence[SpecSummary], limit: int) -> tuple[int, list[SpecSummary]]:
-    """Return how many of them run, and the first of those."""
-    runnable = [spec for spec in found if spec.verdict is not None and spec.verdict.runnable]
+    if not only_runnable:
+        return found.total(connection), specs
+    runnable = [spec for spec in specs if spec.verdict is not None and spec.verdict.runnable]
     return len(runnable), runnable[:limit] if limit else runnable
 
 

@@ -12,15 +12,13 @@ from sqlalchemy import Connection, Row, select
 
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.array_lowering import lower_to_arrays
-from cachescope.catalogue.finding import Part, Place, first_runnable, judge_rows, names_like
+from cachescope.catalogue.finding import Part, Place, names_like
 from cachescope.catalogue.scope import Scope, current_presence
 from cachescope.catalogue.spec_arrays import Column, Mask, SpecArrays, fulfils
 from cachescope.catalogue.summaries import chunks
-from cachescope.catalogue.summaries_of_specs import read_rows, read_summaries
+from cachescope.catalogue.summaries_of_specs import read_rows
 from cachescope.catalogue.universe_reader import read_universe
-from cachescope.model.hosts import Host
 from cachescope.model.record import Presence
-from cachescope.model.results import SpecSummary
 from cachescope.query.matching import matches
 from cachescope.query.spec_query import SpecQuery
 
@@ -40,24 +38,6 @@ class FoundInArrays:
         """Count them."""
         return len(self.places)
 
-    def specs(self, connection: Connection, *, limit: int, sort: str = "name") -> list[SpecSummary]:
-        """Read the first of them."""
-        return read_summaries(connection, self._rows(connection, limit=limit, sort=sort), self.scope)
-
-    def judged(
-        self,
-        connection: Connection,
-        host: Host,
-        *,
-        limit: int,
-        sort: str = "name",
-        only_runnable: bool = False,
-    ) -> tuple[int, list[SpecSummary]]:
-        """Read the first of them with a verdict each, and count them."""
-        rows = self._rows(connection, limit=0 if only_runnable else limit, sort=sort)
-        found = judge_rows(connection, rows, self.scope, host)
-        return first_runnable(found, limit) if only_runnable else (len(self.places), found)
-
     def counted_by(self, _: Connection, part: Part) -> Mapping[int | None, int]:
         """Count them by the key of a part."""
         column: Column = getattr(self.arrays, part)
@@ -65,7 +45,8 @@ class FoundInArrays:
         pairs = zip(keys.tolist(), numbers.tolist(), strict=True)
         return {key if key >= 0 else None: number for key, number in pairs}
 
-    def _rows(self, connection: Connection, *, limit: int, sort: str) -> Sequence[Row[Any]]:
+    def rows(self, connection: Connection, *, limit: int, sort: str) -> Sequence[Row[Any]]:
+        """Read the first of them."""
         places = self.places
         if self.after is not None:
             key = connection.execute(select(t.spec.c.id).where(t.spec.c.hash == self.after.hash)).scalar_one()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, select
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.finding import Found, Part, find
+from cachescope.catalogue.finding import Found, Part, find, first_specs
 from cachescope.catalogue.near_names import near_names
 from cachescope.catalogue.scope import Scope, is_known
 from cachescope.catalogue.summaries import chunks
@@ -61,7 +61,7 @@ def explain_no_match(
     return NoMatch(
         notes=notes,
         relaxations=tuple(relaxation for relaxation, _ in found[:_SHOWN]),
-        nearest=tuple(best.specs(connection, limit=_NEAREST)),
+        nearest=tuple(first_specs(connection, best, limit=_NEAREST)),
     )
 
 

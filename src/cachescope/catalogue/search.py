@@ -5,7 +5,7 @@ import re
 from sqlalchemy import Connection, func, select
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.finding import SORTS, Place, find, is_glob
+from cachescope.catalogue.finding import SORTS, Place, find, first_specs, is_glob, judged_specs
 from cachescope.catalogue.kept_arrays import KeptArrays
 from cachescope.catalogue.lowering import hash_starts_with
 from cachescope.catalogue.no_match import explain_no_match
@@ -63,9 +63,11 @@ def search(
     total = matching = found.total(connection)
     specs: list[SpecSummary] = []
     if total and host is not None:
-        total, specs = found.judged(connection, host, limit=limit, sort=sort, only_runnable=only_runnable)
+        total, specs = judged_specs(
+            connection, found, host, limit=limit, sort=sort, only_runnable=only_runnable
+        )
     elif total:
-        specs = found.specs(connection, limit=limit, sort=sort)
+        specs = first_specs(connection, found, limit=limit, sort=sort)
     no_match = None
     if not matching:
         no_match = explain_no_match(connection, asked, parsed, scope, mentioned=mentioned, arrays=arrays)
