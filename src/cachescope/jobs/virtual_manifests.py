@@ -21,7 +21,7 @@ from cachescope.catalogue.engine import Catalogue
 from cachescope.formats.layouts import LARGEST_SPEC_DOCUMENT
 from cachescope.formats.manifest_json import archive_blob, decode_manifest
 from cachescope.formats.spec_json import decode_spec_document
-from cachescope.jobs.shared_work import SharedWork
+from cachescope.jobs.shared_work import AwaitedWork
 from cachescope.model.archive import Binary
 from cachescope.model.errors import (
     CachescopeError,
@@ -170,7 +170,7 @@ class SourceManifests:
         self._open_source = open_source
         self._notes = notes
         self._now = now
-        self._asked = SharedWork[bytes | None]()
+        self._asked = AwaitedWork[bytes | None]()
         self._failures: dict[SourceName, FailedSource] = {}
         self._asked_again: dict[str, float] = {}
         self._pruned: dict[Path, float] = {}

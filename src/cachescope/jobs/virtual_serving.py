@@ -19,7 +19,7 @@ from cachescope.formats.index_writing import INDEX_MEDIA_TYPE, LAYOUT_DOCUMENT, 
 from cachescope.formats.layouts import archive_path, spec_document_paths, spec_manifest_path
 from cachescope.formats.mirror_requests import Asked, BlobAsked, Fixed, KeyAsked, SpecAsked, read_mirror_path
 from cachescope.formats.spec_json import decode_spec_document
-from cachescope.jobs.shared_work import SharedWork
+from cachescope.jobs.shared_work import AwaitedWork
 from cachescope.jobs.virtual_blobs import Part, VirtualBlobs
 from cachescope.jobs.virtual_files import IndexFacts, WrittenMirror, read_written
 from cachescope.jobs.virtual_keys import KeptKeys, Keyring, SourceKeys
@@ -77,8 +77,8 @@ class VirtualServing:
         self._blobs = blobs
         self._of_settings = of_settings
         self._blob_failures = blob_failures
-        self._writing = SharedWork[Current]()
-        self._asking_keys = SharedWork[Keyring]()
+        self._writing = AwaitedWork[Current]()
+        self._asking_keys = AwaitedWork[Keyring]()
         marker = catalogue.database.marker
         self._currents = AnswerMemory[Current](marker, most=_MOST_MIRRORS)
         self._documents = AnswerMemory[Document](marker, most=_MOST_DOCUMENTS)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from time import time_ns
@@ -25,6 +26,7 @@ from typing import NamedTuple
 from cachescope.model.errors import CachescopeError, MalformedDocument, MirrorUnavailable
 from cachescope.model.identity import Digest
 from cachescope.transport.kept_blob import Expected, is_part, keep_blob
+from cachescope.transport.shared_work import SharedWork
 from cachescope.transport.source import Missing, OpenOutcome
 
 __all__ = ["BlobOrigin", "BlobStore", "StoredBlob"]
@@ -81,7 +83,7 @@ class BlobStore:
         self._folder = folder
         self._limit = limit
         self._lock = Lock()
-        self._fetches: dict[Digest, Future[bool]] = {}
+        self._fetches = SharedWork[bool]()
         self._checked: dict[Digest, _Identity] = {}
         self._reading = [Lock() for _ in range(_STRIPES)]
 
@@ -139,8 +141,7 @@ class BlobStore:
 
     def fetching(self, digest: Digest) -> "Future[bool] | None":
         """Return what tells when a fetch that is under way in this process has ended; None if there is none."""
-        with self._lock:
-            return self._fetches.get(digest)
+        return self._fetches.running(digest)
 
     def fetch(self, expected: Expected, origins: Sequence[BlobOrigin]) -> "Future[bool]":
         """Fetch a blob, unless a thread of this process does so already: then its fetch is returned, and not waited for.
@@ -148,34 +149,7 @@ class BlobStore:
         The result is whether an origin has it. Origins are tried in their order: one that is down, has it not, or sends
         other bytes, is told so, and the next one is tried. Its error is the last one if none helped, or an ``OSError``.
         """
-        with self._lock:
-            known = self._fetches.get(expected.digest)
-            if known is not None:
-                return known
-            fetch: Future[bool] = Future()
-            self._fetches[expected.digest] = fetch
-        fetch.set_running_or_notify_cancel()  # nobody who waits can cancel it for the others
-        self._run(fetch, expected, origins)
-        return fetch
-
-    def _run(self, fetch: "Future[bool]", expected: Expected, origins: Sequence[BlobOrigin]) -> None:
-        found = False
-        problem: BaseException | None = None
-        try:
-            found = self._fetched(expected, origins)
-        except (CachescopeError, OSError) as error:
-            problem = error
-        except BaseException as error:
-            problem = MirrorUnavailable("the fetch that was waited for broke off", hint="try again")
-            raise error from None
-        finally:
-            # Who comes from here on asks anew, and then those who waited are told.
-            with self._lock:
-                del self._fetches[expected.digest]
-            if problem is not None:
-                fetch.set_exception(problem)
-            else:
-                fetch.set_result(found)
+        return self._fetches.done(expected.digest, partial(self._fetched, expected, origins))
 
     def _fetched(self, expected: Expected, origins: Sequence[BlobOrigin]) -> bool:
         error: CachescopeError | None = None
