@@ -13,7 +13,7 @@ decoded by several processes, where the caller has some (``RecordWorkers``).
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
@@ -22,12 +22,20 @@ import msgspec
 
 from cachescope.formats.dag_hash import verify_record
 from cachescope.formats.decoding import below, decoding, describe
+from cachescope.formats.index_records import (
+    CutRecords,
+    DecodedRecords,
+    OtherRecords,
+    Records,
+    RecordWire,
+    VersionWire,
+)
 from cachescope.formats.index_splitting import RecordTable, cut, find_installs, joined, split_range
 from cachescope.formats.manifest_json import NEWEST_INDEX_VERSION
 from cachescope.formats.node_json import NodeDecoder
 from cachescope.formats.record_decoder import Places, Question, RecordDecoder, WorkersLost, record_place
 from cachescope.model.errors import MalformedDocument, MalformedRecord, UnsupportedVersion
-from cachescope.model.identity import DAG_HASH_LENGTH, DagHash, is_hash_text
+from cachescope.model.identity import DagHash, is_hash_text
 from cachescope.model.record import IndexHeader, Presence, Verification
 from cachescope.model.spec import ConcreteSpec
 from cachescope.model.spec_records import Compress, SpecBatch, batches
@@ -42,14 +50,9 @@ _LAST_WITHOUT_PRESENCE = 5
 _HINT = "the file may be truncated or half-written; 'spack buildcache update-index' writes it anew"
 
 
-class _RecordWire(msgspec.Struct):
-    spec: msgspec.Raw
-    in_buildcache: bool = False
-
-
 class _DatabaseWire(msgspec.Struct):
     version: str
-    installs: dict[str, _RecordWire]
+    installs: dict[str, RecordWire]
 
 
 class _DocumentWire(msgspec.Struct):
@@ -65,17 +68,8 @@ class _RawDocumentWire(msgspec.Struct):
     database: _RawDatabaseWire
 
 
-class _VersionWire(msgspec.Struct):
-    version: str
-
-
 class _VersionDocumentWire(msgspec.Struct):
-    database: _VersionWire
-
-
-class _OldHashesWire(msgspec.Struct):
-    build_hash: str = ""
-    full_hash: str = ""
+    database: VersionWire
 
 
 _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
@@ -167,14 +161,14 @@ def _split_by_cuts(
     whole = [table for table in tables if table is not None]
     if len(whole) < len(tables):
         return None
-    return IndexDocument(installs.version, _CutRecords(data, joined(whole)), [], (), workers, release=release)
+    return IndexDocument(installs.version, CutRecords(data, joined(whole)), [], (), workers, release=release)
 
 
 def _split(
     data: memoryview, warnings: tuple[str, ...], release: Callable[[], None] | None = None
 ) -> "IndexDocument":
     database = msgspec.json.decode(data, type=_DocumentWire).database
-    records = _DecodedRecords(database.installs)
+    records = DecodedRecords(database.installs)
     document = IndexDocument(database.version, records, [], warnings, release=release)
     if release is not None:
         release()
@@ -183,8 +177,8 @@ def _split(
 
 def _split_coarsely(data: memoryview, warnings: tuple[str, ...]) -> "IndexDocument":
     database = msgspec.json.decode(data, type=_RawDocumentWire).database
-    decoder = msgspec.json.Decoder(_RecordWire)
-    records: dict[str, _RecordWire] = {}
+    decoder = msgspec.json.Decoder(RecordWire)
+    records: dict[str, RecordWire] = {}
     rejected: list[MalformedRecord] = []
     for key, raw in database.installs.items():
         try:
@@ -192,7 +186,7 @@ def _split_coarsely(data: memoryview, warnings: tuple[str, ...]) -> "IndexDocume
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             problem, path = describe(error)
             rejected.append(MalformedRecord(problem, where=below(record_place(key), path)))
-    return IndexDocument(database.version, _DecodedRecords(records), rejected, warnings)
+    return IndexDocument(database.version, DecodedRecords(records), rejected, warnings)
 
 
 def _refuse_unsupported(data: memoryview) -> None:
@@ -217,84 +211,13 @@ def _format_of(version: str) -> int:
     )
 
 
-class _Records(Protocol):
-    """Where the nodes of a split index are."""
-
-    are_hashes: bool
-    """Whether it is known already that every key has the form of a hash."""
-
-    def presence(self) -> dict[str, bool]:
-        """Return all hashes in the order of the document, and whether their record says that a binary is there."""
-        ...
-
-    def node(self, dag_hash: str) -> memoryview | msgspec.Raw | None:
-        """Return the JSON of a node; None where there is no such record."""
-        ...
-
-    def places(self, hashes: Sequence[DagHash]) -> Places | None:
-        """Say where nodes stand in the document; None where that is not known."""
-        ...
-
-
-class _DecodedRecords:
-    """Records that were read with the whole document."""
-
-    are_hashes = False
-
-    def __init__(self, records: Mapping[str, _RecordWire]) -> None:
-        self._records = records
-
-    def presence(self) -> dict[str, bool]:
-        return {key: record.in_buildcache for key, record in self._records.items()}
-
-    def node(self, dag_hash: str) -> msgspec.Raw | None:
-        record = self._records.get(dag_hash)
-        return record.spec if record is not None else None
-
-    def places(self, hashes: Sequence[DagHash]) -> None:
-        del hashes
-
-
-class _CutRecords:
-    """Records that were found by cutting: a few numbers each, while the bytes stay in the document."""
-
-    are_hashes = True
-
-    def __init__(self, data: memoryview, table: RecordTable) -> None:
-        self._data = data
-        self._table = table
-        text = table.hashes.decode("ascii")
-        hashes = (text[start : start + DAG_HASH_LENGTH] for start in range(0, len(text), DAG_HASH_LENGTH))
-        # Of records with one hash the last one counts, as everywhere in JSON.
-        self._rows = dict(zip(hashes, range(len(table.starts)), strict=True))
-
-    def presence(self) -> dict[str, bool]:
-        present = self._table.present
-        return {key: bool(present[row]) for key, row in self._rows.items()}
-
-    def node(self, dag_hash: str) -> memoryview | None:
-        row = self._rows.get(dag_hash)
-        if row is None:
-            return None
-        start = self._table.starts[row]
-        return self._data[start : start + self._table.lengths[row]]
-
-    def places(self, hashes: Sequence[DagHash]) -> Places:
-        rows = [self._rows[one] for one in hashes]
-        return Places.of(
-            hashes,
-            starts=map(self._table.starts.__getitem__, rows),
-            lengths=map(self._table.lengths.__getitem__, rows),
-        )
-
-
 class IndexDocument:
     """A split index; fulfils ``SpecRecords``. Reads from the buffer that it was opened on."""
 
     def __init__(
         self,
         version: str,
-        records: _Records,
+        records: Records,
         rejected: list[MalformedRecord],
         warnings: tuple[str, ...],
         workers: RecordWorkers | None = None,
@@ -309,7 +232,7 @@ class IndexDocument:
         self._workers = workers
         self._rejected = rejected
         self._presence = self._read_presence()
-        self._others = _OtherRecords(records, self._presence)
+        self._others = OtherRecords(records, self._presence)
         self._nodes = NodeDecoder(
             hashes=self._presence, version_of=self._others.version_of, resolve=self._others.resolve_old_hash
         )
@@ -424,52 +347,3 @@ class IndexDocument:
 
     def __len__(self) -> int:
         return len(self._presence)
-
-
-class _OtherRecords:
-    """What the decoder of one record asks of the others. Knows no document: nothing here goes round in a circle.
-
-    A command runs without the cycle collector, and reads hundreds of documents: each must go with its last reader.
-    """
-
-    def __init__(self, records: _Records, hashes: Iterable[DagHash]) -> None:
-        self._records = records
-        self._hashes = hashes
-        self._old_hashes: dict[tuple[str, str], str] | None = None
-        self._version_decoder = msgspec.json.Decoder(_VersionWire)
-        self._versions: dict[str, str] = {}
-
-    def node(self, dag_hash: str) -> memoryview | msgspec.Raw:
-        """Return the JSON of a record. Raises ``KeyError`` where there is none."""
-        node = self._records.node(dag_hash)
-        if node is None:
-            raise KeyError(dag_hash)
-        return node
-
-    def version_of(self, dag_hash: str) -> str:
-        """Return the version of a record, for the compilers that others name by hash: few, so remembered."""
-        known = self._versions.get(dag_hash)
-        if known is None:
-            known = ""
-            node = self._records.node(dag_hash)
-            if node is not None:
-                try:
-                    known = self._version_decoder.decode(node).version
-                except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-                    known = ""  # that record is reported by itself; here only its version is not known
-            self._versions[dag_hash] = known
-        return known
-
-    def resolve_old_hash(self, kind: str, value: str) -> str | None:
-        """Find the record whose ``build_hash`` or ``full_hash`` this is (Spack 0.17 linked nodes by these)."""
-        if self._old_hashes is None:
-            self._old_hashes = {}
-            decoder = msgspec.json.Decoder(_OldHashesWire)
-            for key in self._hashes:
-                try:
-                    wire = decoder.decode(self.node(key))
-                except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-                    continue  # reported when its own turn comes
-                self._old_hashes["build_hash", wire.build_hash] = key
-                self._old_hashes["full_hash", wire.full_hash] = key
-        return self._old_hashes.get((kind, value))
