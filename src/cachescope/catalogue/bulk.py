@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = [
     "bulk_insert",
     "bulk_insert_values",
-    "fast_chunks",
     "fast_rows",
     "indexes_last",
     "rows_by_key",
@@ -130,16 +129,10 @@ def fast_rows(connection: Connection, statement: Select[Any]) -> Iterator[tuple[
 
     Measured on 400,000 rows of three columns: a third of the time.
     """
-    for some in fast_chunks(connection, statement):
-        yield from some
-
-
-def fast_chunks(connection: Connection, statement: Select[Any]) -> Iterator[Sequence[tuple[Any, ...]]]:
-    """Select as ``fast_rows`` does, some thousand rows at a time."""
     result = connection.execute(statement)
     with closing(cast("_Cursor", result.cursor)) as cursor:
         while some := cursor.fetchmany(_FETCHED):
-            yield some
+            yield from some
 
 
 def rows_by_key(

@@ -127,10 +127,9 @@ def batch_of(
     *,
     verdicts: Sequence[Verdict | None],
     originals: Sequence[bytes],
-    forms: Sequence[RecordForm | None] | None = None,
     rejected: Sequence[MalformedRecord] = (),
 ) -> SpecBatch:
-    """Turn specs into columns. Edges are told apart by identity: decoders share equal ones."""
+    """Turn specs into columns; none has a form. Edges are told apart by identity: decoders share equal ones."""
     columns = tuple(zip(*specs, strict=True)) or ((),) * len(ConcreteSpec._fields)
     by_field = dict(zip(ConcreteSpec._fields, columns, strict=True))
     edges = list(chain.from_iterable(by_field["edges"]))
@@ -149,7 +148,7 @@ def batch_of(
         build_specs=by_field["build_spec"],
         formats=by_field["spec_format"],
         verdicts=verdicts,
-        forms=forms if forms is not None else [None] * len(specs),
+        forms=[None] * len(specs),
         originals=originals,
         edge_counts=list(map(len, by_field["edges"])),
         edge_ends=array("I", map(place.__getitem__, map(id, edges))),
