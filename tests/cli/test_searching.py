@@ -3,11 +3,12 @@
 import csv
 import io
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.commands import CommandLine
+from tests.commands import CommandLine, start
 
 NO_MATCH, BAD, UNKNOWN = 1, 2, 3
 STACK = ("--stack", "v3-signed")
@@ -98,6 +99,37 @@ def test_batch_answers_each_query_with_one_line(run_on_sample: CommandLine, tmp_
     assert lines[0]["total"] == len(lines[0]["specs"])
     assert lines[1]["error"]["code"] == "bad_query"
     assert lines[2]["total"] == 0
+
+
+def test_batch_answers_a_line_that_is_no_text_by_its_error_and_goes_on(
+    run_on_sample: CommandLine, tmp_path: Path
+) -> None:
+    file = tmp_path / "queries"
+    file.write_bytes(b"cr-zlib\n\xff\xfe\r\ncr-hdf")
+    first, broken, last = map(json.loads, run_on_sample.well("search", "--batch", file).out.splitlines())
+    assert (first["query"], last["query"]) == ("cr-zlib", "cr-hdf")
+    assert broken["query"] == r"\xff\xfe"
+    assert (broken["error"]["code"], broken["error"]["message"]) == (
+        "bad_input",
+        "the query is not valid UTF-8",
+    )
+
+
+def test_batch_answers_before_the_next_question_comes(sample_file: Path) -> None:
+    with start(
+        *("search", "--batch", "-"),
+        db=sample_file,
+        environment={"PYTHONUNBUFFERED": ""},
+        stdin=subprocess.PIPE,
+    ) as asked:
+        assert asked.stdin is not None
+        assert asked.stdout is not None
+        for query in ("cr-zlib", "cr-hdf"):
+            asked.stdin.write(f"{query}\n".encode())
+            asked.stdin.flush()
+            assert json.loads(asked.stdout.readline())["query"] == query
+        asked.stdin.close()
+    assert asked.returncode == 0
 
 
 def test_batch_that_cannot_be_read_is_told(run_on_sample: CommandLine, tmp_path: Path) -> None:

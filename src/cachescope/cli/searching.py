@@ -170,34 +170,42 @@ def _chosen_host(text: str) -> "Host":
     return parse_host(text, detect=detect_host)
 
 
-def _lines(batch: str) -> Iterator[str]:
+def _lines(batch: str) -> Iterator[bytes]:
     if batch == "-":
-        yield from sys.stdin
+        yield from sys.stdin.buffer
         return
     try:
-        with open(batch, encoding="utf-8") as file:  # noqa: PTH123 - also for /dev/fd/... and the like
+        with open(batch, "rb") as file:  # noqa: PTH123 - also for /dev/fd/... and the like
             yield from file
     except OSError as error:
         raise UserInputError(f"the queries cannot be read: {error.strerror}", where=batch) from error
-    except UnicodeDecodeError as error:
-        raise UserInputError("the queries are not valid UTF-8", where=batch) from error
 
 
-def _answer_all(lines: Iterator[str], answer: "Callable[[str], SearchResult]") -> int:
-    """Answer each query with one line, in one process; a refused one is answered by its error. Empty lines are skipped."""
+def _answer_all(lines: Iterator[bytes], answer: "Callable[[str], SearchResult]") -> int:
+    """Answer each query with one line, in one process; a refused one is answered by its error. Empty lines are skipped.
+
+    Each answer is written at once: who asks may wait for it before the next question.
+    """
     from cachescope.present import to_json
 
     for line in lines:
-        asked = line.strip()
+        asked = line.decode("utf-8", "backslashreplace").strip()
         if not asked:
             continue
         try:
+            _require_utf8(line)
             data = to_json.render_search_line(answer(asked))
         except UserInputError as error:
             data = to_json.render_error_line(asked, error)
-        sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+        write_bytes(data)
     return 0
+
+
+def _require_utf8(line: bytes) -> None:
+    try:
+        line.decode()
+    except UnicodeDecodeError as error:
+        raise UserInputError("the query is not valid UTF-8") from error
 
 
 @click.command()
