@@ -19,6 +19,8 @@ CWD = Path("/srv")
         ("file:///data/mirror/", "file:///data/mirror"),
         ("FILE:///data//mirror", "file:///data/mirror"),
         ("with space", "file:///srv/with space"),
+        ("file:///with%20space/50%25", "file:///with space/50%"),
+        ("as%20written", "file:///srv/as%20written"),
         ("https://binaries.spack.io/develop/", "https://binaries.spack.io/develop"),
         ("https://binaries.spack.io/develop//", "https://binaries.spack.io/develop"),
         ("https://binaries.spack.io", "https://binaries.spack.io"),
@@ -56,6 +58,8 @@ def test_tilde_is_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
         ("https://a\u2100b/m", "NFKC"),
         ("a\0b", "not the path of a folder"),
         ("file:///a\0b", "not the path of a folder"),
+        ("file:///a%00b", "not the path of a folder"),
+        ("file:///a%ffb", "not valid UTF-8"),
         ("m\udcff", "not valid UTF-8"),
         ("https://host/m\udcff", "not valid UTF-8"),
         ("~no-such-user-here/m", "not the path of a folder"),
@@ -120,3 +124,19 @@ def test_address_tells_scheme_and_host(address: str, scheme: str, host: str) -> 
 
 def test_address_of_a_folder_tells_its_path() -> None:
     assert parse_mirror_url("m", cwd=CWD).path == Path("/srv/m")
+
+
+@pytest.mark.parametrize(
+    ("folder", "shown"),
+    [
+        ("/data/mirror", "file:///data/mirror"),
+        ("/with space/50%", "file:///with%20space/50%25"),
+        ("/what?/#1", "file:///what%3F/%231"),
+        ("/Größe", "file:///Größe"),
+    ],
+)
+def test_address_of_a_folder_is_shown_as_it_is_read_again(folder: str, shown: str) -> None:
+    url = parse_mirror_url(folder, cwd=CWD)
+    assert str(url) == shown
+    assert parse_mirror_url(shown, cwd=CWD) == url
+    assert url.path == Path(folder)

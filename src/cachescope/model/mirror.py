@@ -5,7 +5,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from cachescope.model.errors import UserInputError
 from cachescope.model.identity import MirrorName
@@ -31,9 +31,10 @@ class Layout(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MirrorUrl:
-    """Address of a mirror, without a trailing slash; local folders are ``file://`` with an absolute path.
+    """Address of a mirror, without a trailing slash; local folders are ``file://`` with an absolute path as it is.
 
-    ``str()`` gives the form for display, in which a password is masked; ``text`` is the working address.
+    ``str()`` gives the form for display, in which a password is masked and what a ``file://`` address cannot hold is
+    written as ``%20`` and the like, as Spack and ``parse_mirror_url`` read it; ``text`` is the working address.
     """
 
     text: str
@@ -54,6 +55,8 @@ class MirrorUrl:
         return Path(self.text.removeprefix("file://"))
 
     def __str__(self) -> str:
+        if self.scheme == "file":
+            return self.text.translate(_ESCAPED_IN_FILE)
         parts = urlsplit(self.text)
         if "@" not in parts.netloc:
             return self.text
@@ -70,6 +73,7 @@ class Mirror:
     url: MirrorUrl | None
 
 
+_ESCAPED_IN_FILE = str.maketrans({character: f"%{ord(character):02X}" for character in " %?#"})
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _USER = re.compile(r"(?<=://)[^/?#]*@")
 _READABLE = ("file", "http", "https")
@@ -96,7 +100,7 @@ def parse_mirror_url(text: str, *, cwd: Path) -> MirrorUrl:
             hint="known are file, http and https",
         )
     if scheme == "file":
-        path = text[found.end() :]
+        path = unquote(text[found.end() :], errors="surrogateescape")
         if not path.startswith("/"):
             raise UserInputError(
                 "file:// needs an absolute path",
