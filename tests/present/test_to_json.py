@@ -223,3 +223,17 @@ def test_text_stays_as_it_is_and_half_characters_are_escaped() -> None:
     content = to_json.render_error(UserInputError("ünï \ud800"))
     assert "ünï".encode() in content
     assert _read(content)["error"]["message"] == "ünï \ud800"
+
+
+@pytest.mark.parametrize(
+    "unseen", ["\x1b[31m", "\x7f", "\x9b31m", "\u202ex", "\u200b", "\u2028", "\u2067", "\ufeff"]
+)
+def test_json_holds_what_drives_or_turns_a_terminal_by_its_escape_alone(unseen: str) -> None:
+    for content in (
+        to_json.document({unseen: [f"Größe {unseen}"]}),
+        to_json.render_error_line(unseen, UserInputError("no")),
+    ):
+        assert unseen.encode() not in content
+        assert all(one.isprintable() for one in content.decode().replace("\n", ""))
+    assert json.loads(to_json.document({unseen: f"Größe {unseen}"})) == {unseen: f"Größe {unseen}"}
+    assert "Größe" in to_json.document([f"Größe {unseen}"]).decode()

@@ -5,6 +5,7 @@ RFC 3339, unknown values null.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -259,14 +260,24 @@ def render_error(error: CachescopeError) -> bytes:
 
 
 def _line(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+    return _encoded(json.dumps(value, ensure_ascii=False))
 
 
 def document(value: object) -> bytes:
     """Write a value as a whole JSON document, for people to read too."""
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return _encoded(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+_UNSEEN = re.compile("[\\x7f-\\x9f\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff]")
+"""What drives a terminal, or turns or hides text there: DEL, C1, marks of direction and of no width."""
+
+
+def _encoded(text: str) -> bytes:
+    if not text.isascii() or "\x7f" in text:
+        # Outside of strings JSON is ASCII, so each stands in a string and has an escape there.
+        text = _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     # A lone surrogate out of somebody's record has no UTF-8; its backslash form is the JSON escape of the same.
-    return text.encode("utf-8", "backslashreplace")
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _source(one: SourceStatus) -> "shapes.Source":
