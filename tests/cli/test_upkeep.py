@@ -45,6 +45,9 @@ def test_status_of_a_file_that_is_not_there_is_empty_and_makes_none(run: Command
     found = run.well("--db", tmp_path / "none.sqlite", "db", "status", "--json").json
     assert (found["size"], found["specs"], found["last_sync"]) == (0, 0, None)
     assert not (tmp_path / "none.sqlite").exists()
+    printed = run.well("--db", tmp_path / "none.sqlite", "db", "status").text
+    assert "0 bytes" in printed
+    assert "oldest" not in printed
 
 
 def test_check_ends_with_0_where_all_is_well_and_with_1_where_something_is_wrong(

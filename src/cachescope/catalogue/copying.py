@@ -39,7 +39,7 @@ def copy_catalogue(
         for table in t.metadata.sorted_tables:
             if write.execute(select(*table.columns).limit(1)).first() is not None:
                 raise UserInputError(
-                    f"the catalogue is not empty: it has a {table.name}",
+                    f"the catalogue is not empty: its table {table.name} has rows",
                     where=target.database.shown,
                     hint="copy into a new file or an empty database; nothing was changed",
                 )

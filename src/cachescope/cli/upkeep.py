@@ -84,11 +84,11 @@ def backup(context: Context, *, file: Path) -> None:
     """
     from cachescope import compose
     from cachescope.catalogue import copying
-    from cachescope.present.upkeep import megabytes
+    from cachescope.present import wording
 
     with compose.reading(context.settings()) as (catalogue, _):
         size = copying.back_up(catalogue, file)
-    say(f"wrote {file} ({megabytes(size)})")
+    say(f"wrote {file} ({wording.size(size)})")
 
 
 @db.command()

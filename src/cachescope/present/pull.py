@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 from cachescope.model.pull import PullReport
 from cachescope.present.terminal import say
 from cachescope.present.to_json import document
-from cachescope.present.upkeep import megabytes
-from cachescope.present.wording import count
+from cachescope.present.wording import count, size
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,8 +26,8 @@ def _lines(report: PullReport) -> Iterator[str]:
     closure = count(report.binaries, "binary", "binaries")
     yield f"{report.asked}: {count(report.roots, 'root')}, {closure} with what they need, {count(report.externals, 'external')} left out"
     unknown = f", and {count(report.bytes_unknown, 'blob')} of unknown size" if report.bytes_unknown else ""
-    there = f", {megabytes(report.bytes_there)} of it on disk before" if report.bytes_there else ""
-    yield f"{megabytes(report.bytes_total)}{unknown}{there}"
+    there = f", {size(report.bytes_there)} of it on disk before" if report.bytes_there else ""
+    yield f"{size(report.bytes_total)}{unknown}{there}"
     if report.signers:
         yield f"signed by {', '.join(report.signers)}"
     if report.unsigned:
@@ -54,14 +53,14 @@ def _end(report: PullReport) -> Iterator[str]:
         return
     yield (
         f"{count(report.binaries_new, 'binary', 'binaries')} new in {report.folder}, "
-        f"{megabytes(report.bytes_copied)} copied, {count(report.keys, 'public key')}"
+        f"{size(report.bytes_copied)} copied, {count(report.keys, 'public key')}"
     )
     if report.failures and not report.indexed:
         yield "the index was not written: run the same command again, it goes on where it stopped"
         return
     yield f"its index lists {count(report.indexed, 'binary', 'binaries')}; README.md there says how to use it"
     if report.tar:
-        yield f"packed into {report.tar}, {megabytes(report.tar_bytes)}"
+        yield f"packed into {report.tar}, {size(report.tar_bytes)}"
 
 
 def render_json(report: PullReport) -> bytes:

@@ -6,17 +6,12 @@ from typing import TYPE_CHECKING
 from cachescope.model.upkeep import CatalogueStatus, CheckReport, VacuumReport
 from cachescope.present.terminal import say, write_aligned
 from cachescope.present.to_json import document
-from cachescope.present.wording import count, moment, rfc3339
+from cachescope.present.wording import count, moment, rfc3339, size
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["check", "megabytes", "render_check", "render_status", "status", "vacuum"]
-
-
-def megabytes(size: int) -> str:
-    """Write a number of bytes as people say it."""
-    return f"{size / 1e6:,.1f} MB"
+__all__ = ["check", "render_check", "render_status", "status", "vacuum"]
 
 
 def status(console: "Console", found: CatalogueStatus) -> None:
@@ -24,17 +19,23 @@ def status(console: "Console", found: CatalogueStatus) -> None:
     rows = (
         ("catalogue", found.where),
         ("database", f"{found.database}, schema {found.revision}"),
-        ("size", megabytes(found.size)),
+        ("size", size(found.size)),
         ("mirrors", f"{found.mirrors:,}, with {count(found.sources, 'source')}"),
         (
             "specs",
             f"{found.specs:,}, {found.records:,} of them with their record; {count(found.edges, 'edge')}",
         ),
         ("presence", f"{found.standing:,} now, {found.closed:,} formerly"),
-        ("snapshots", f"{found.snapshots:,}, the oldest of {_when(found.oldest_snapshot)}"),
+        ("snapshots", _snapshots(found)),
         ("last sync", _when(found.last_sync)),
     )
     write_aligned(console, rows)
+
+
+def _snapshots(found: CatalogueStatus) -> str:
+    if found.oldest_snapshot is None:
+        return count(found.snapshots)
+    return f"{count(found.snapshots)}, the oldest of {moment(found.oldest_snapshot)}"
 
 
 def _when(time: datetime | None) -> str:
@@ -96,6 +97,4 @@ def vacuum(console: "Console", report: VacuumReport) -> None:
             f"removed history that ended before {moment(report.before)}: {count(report.intervals, 'interval')}, "
             f"{count(report.snapshots, 'snapshot')}, {count(report.specs, 'spec')} that nothing speaks of any more",
         )
-    say(
-        console, f"{report.where}: {megabytes(report.size_before)} before, {megabytes(report.size_after)} now"
-    )
+    say(console, f"{report.where}: {size(report.size_before)} before, {size(report.size_after)} now")
