@@ -68,6 +68,13 @@ def test_check_ends_with_0_where_all_is_well_and_with_1_where_something_is_wrong
     assert "7 present, counted 90" in finding["examples"][0]
 
 
+def test_check_of_a_file_that_is_not_there_does_not_pass(run: CommandLine, tmp_path: Path) -> None:
+    ended = run("--db", tmp_path / "none.sqlite", "db", "check")
+    assert ended.code == NOT_THERE
+    assert "there is no catalogue" in ended.err
+    assert not (tmp_path / "none.sqlite").exists()
+
+
 def test_vacuum_says_what_it_removed(synced: Path, run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "kept for ever" in run.well("db", "vacuum").text
     monkeypatch.setenv("CACHESCOPE_HISTORY_DAYS", "30")

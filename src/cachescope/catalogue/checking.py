@@ -65,8 +65,9 @@ Findings = Iterator[CheckFinding]
 def check(catalogue: Catalogue, *, progress: Callable[[str], None] | None = None) -> CheckReport:
     """Check one state of a catalogue; ``progress`` is told what comes next. Reads all of it, and changes nothing.
 
-    Raises ``CatalogueUnusable`` if the database cannot be read at all.
+    Raises ``CatalogueUnusable`` if the database cannot be read at all, ``NotInCatalogue`` if there is none.
     """
+    catalogue.require_made()
     found: list[CheckFinding] = []
     with catalogue.reading() as connection:
         damages = catalogue.database.damage(connection)

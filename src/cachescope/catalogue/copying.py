@@ -14,7 +14,7 @@ from cachescope.catalogue import schema as t
 from cachescope.catalogue.bulk import bulk_insert, take_statistics
 from cachescope.catalogue.engine import Catalogue, usable
 from cachescope.catalogue.sqlite_file import SqliteFile
-from cachescope.model.errors import CatalogueUnusable, NotInCatalogue, UserInputError
+from cachescope.model.errors import CatalogueUnusable, UserInputError
 
 __all__ = ["back_up", "copy_catalogue"]
 
@@ -33,7 +33,7 @@ def copy_catalogue(
     ``progress`` is told the table and how many of its rows are copied. Raises ``UserInputError`` if the target holds
     something, ``NotInCatalogue`` if there is no source, and ``CatalogueUnusable``.
     """
-    _refuse_absent(source)
+    source.require_made()
     copied: dict[str, int] = {}
     with target.writing() as write:
         for table in t.metadata.sorted_tables:
@@ -71,7 +71,7 @@ def back_up(catalogue: Catalogue, target: Path) -> int:
     The file takes its name at the end, so a backup is whole or not there; a former backup of that name gives way. Raises
     ``UserInputError`` if the catalogue is no file or the target holds something else, and ``CatalogueUnusable``.
     """
-    _refuse_absent(catalogue)
+    catalogue.require_made()
     database = catalogue.database
     if not isinstance(database, SqliteFile):
         raise UserInputError(
@@ -122,10 +122,3 @@ def _give_name(temporary: Path, target: Path) -> None:
         raise CatalogueUnusable(
             f"the backup cannot be written: {error.strerror}", where=str(target), hint="give another file"
         ) from error
-
-
-def _refuse_absent(catalogue: Catalogue) -> None:
-    if not catalogue.is_made:
-        raise NotInCatalogue(
-            "there is no catalogue", where=catalogue.database.shown, hint="'cachescope sync' makes one"
-        )

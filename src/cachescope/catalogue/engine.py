@@ -15,7 +15,7 @@ from cachescope.catalogue.patience import Patience
 from cachescope.catalogue.revisions import REVISIONS
 from cachescope.catalogue.schema import metadata
 from cachescope.catalogue.sqlite_file import SqliteFile, empty_engine
-from cachescope.model.errors import CatalogueUnusable
+from cachescope.model.errors import CatalogueUnusable, NotInCatalogue
 
 __all__ = ["Catalogue", "open_for_reading", "open_for_writing", "upgrade", "usable"]
 
@@ -45,6 +45,13 @@ class Catalogue:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+    def require_made(self) -> None:
+        """Raise ``NotInCatalogue`` where nothing was written yet: there is nothing to check or to copy."""
+        if not self.is_made:
+            raise NotInCatalogue(
+                "there is no catalogue", where=self.database.shown, hint="'cachescope sync' makes one"
+            )
 
     @property
     def engine(self) -> Engine:
