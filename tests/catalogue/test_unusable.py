@@ -199,6 +199,24 @@ def test_a_read_only_catalogue_answers_and_refuses_to_be_written(synced: Path, t
     folder.chmod(0o755)
 
 
+_READ_ONLY = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+
+
+def test_a_catalogue_on_read_only_media_refuses_to_be_written_as_that(synced: Path) -> None:
+    through = ("unshare", "--map-root-user", "--mount", "sh", "-c", _READ_ONLY, str(synced.parent))
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*through, "true"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("nothing can be mounted read-only here")
+    assert process("search", "cr-zlib", db=synced, through=through).code == 0
+    for command in (("sync", "crafted/signed"), ("db", "vacuum"), ("remove", "crafted/signed")):
+        refused = process(*command, db=synced, through=through)
+        assert refused.code == UNUSABLE
+        assert "the catalogue cannot be written" in refused.err
+        assert "write permission for it and its folder" in refused.err
+
+
 def _unlimited_but(size: int) -> Callable[[], None]:
     def limit() -> None:
         # As on a full disk, a write beyond the limit fails instead of ending the process.

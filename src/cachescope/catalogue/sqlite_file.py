@@ -216,10 +216,18 @@ class SqliteFile:
         text = str(error)
         if text == _INTERRUPTED:
             return too_slow()
+        if "unable to open" in text and self._is_read_only():
+            text = "readonly"
         for sign, message, hint in _REMEDIES:
             if sign in text.lower():
                 return CatalogueUnusable(message, where=self.shown, hint=hint)
         return CatalogueUnusable(f"the database refused: {text}", where=self.shown, hint="please report this")
+
+    def _is_read_only(self) -> bool:
+        """Say whether the file is there, and what SQLite writes beside it cannot be, as on read-only media."""
+        return self.path.is_file() and not (
+            os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)
+        )
 
     def _connected(self, address: str) -> sqlite3.Connection:
         return sqlite3.connect(
