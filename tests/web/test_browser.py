@@ -37,6 +37,17 @@ def test_every_page_fits_and_is_quiet(browser: Browser, origin: str, width: int,
         assert [one for one in heard.requests if not one.startswith(origin + "/")] == []
 
 
+def test_long_text_in_a_table_makes_no_tall_rows_beside_the_screen(browser: Browser, origin: str) -> None:
+    """Tables are scrolled sideways on a phone: a narrow column of words there would leave all that is seen blank."""
+    with browser.new_context(viewport={"width": 390, "height": 800}) as context:
+        page = context.new_page()
+        page.goto(origin + "/caches")
+        cells = page.locator("td.wrap")
+        widths = cells.evaluate_all("all => all.map(one => one.getBoundingClientRect().width)")
+        assert widths
+        assert min(widths) > 300
+
+
 @pytest.mark.parametrize("scripts", [True, False])
 def test_search_leads_to_a_binary(browser: Browser, origin: str, *, scripts: bool) -> None:
     with browser.new_context(java_script_enabled=scripts) as context:
