@@ -1,5 +1,6 @@
 """Each kind of cause, on mirrors made by hand."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,17 @@ def test_what_is_in_a_mirror_that_was_not_asked_is_elsewhere(opened: OpenCatalog
     assert [str(one) for one in cause.places] == ["b/root"]
     assert len(cause.consequences) == 1
     assert cause.remedy.startswith(f"spack mirror add b-root file://{tmp_path}")
+
+
+def test_the_address_in_a_remedy_is_one_word_of_a_shell(opened: OpenCatalogue, tmp_path: Path) -> None:
+    odd = tmp_path / "b;touch $HOME"
+    odd.mkdir()
+    mirror(opened, tmp_path, "a", [node("app")])
+    mirror(opened, odd, "b", [ZLIB])
+    cause = only_cause(ask(opened, lock(ZLIB), parse_source_name("a")))
+    assert cause.kind is CauseKind.ELSEWHERE
+    word = shlex.split(cause.remedy)[4]
+    assert word.startswith(f"file://{tmp_path}/b;touch%20$HOME")
 
 
 def test_what_was_there_vanished_with_its_date(opened: OpenCatalogue, tmp_path: Path) -> None:

@@ -1,15 +1,21 @@
 """What holds for the HTML of every page, whatever it shows."""
 
 import contextlib
+import html
 import itertools
+import re
+import shlex
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
 
+from tests.catalogues import OpenCatalogue
 from tests.fakes import filled_catalogue
+from tests.mirrors import index, installs, node, write_v3
 from tests.web.site import ADDRESSES, EMPTY, FAILING, Document, client
 
 READERS = {"filled": filled_catalogue(), "empty": EMPTY}
@@ -149,3 +155,13 @@ def test_scope_stays_in_search_and_navigation(sites: Sites, address: str) -> Non
     assert ("ref", "develop") in kept
     packages = next(one for one in page.all("a") if one.text == "Packages")
     assert "ref=develop" in (packages.attributes["href"] or "")
+
+
+def test_the_address_in_a_command_is_one_word_of_a_shell(opened: OpenCatalogue, tmp_path: Path) -> None:
+    mirror = tmp_path / "m;touch $HOME"
+    write_v3(mirror, index(installs([node("zlib")])))
+    opened.sync("site/root", mirror)
+    with client(opened.reader) as site:
+        page = site.get("/cache/site/root").text
+    (command,) = re.findall("spack mirror add [^<\n]*", html.unescape(page))
+    assert shlex.split(command)[4:] == [f"file://{tmp_path}/m;touch%20$HOME"]

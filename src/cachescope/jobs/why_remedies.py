@@ -1,5 +1,6 @@
 """What to do about a cause, in Spack's words, and the cause as one sentence. Pure."""
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from cachescope.jobs.why_causes import Draft
@@ -120,7 +121,10 @@ def _most_used(draft: Draft) -> str:
 
 
 def _add_mirror(name: MirrorName, url: MirrorUrl | None) -> str:
-    return f"spack mirror add {name.ref}-{name.stack} {url}" if url is not None else f"add the mirror {name}"
+    if url is None:
+        return f"add the mirror {name}"
+    # The address may come from the list of a bucket, and the line goes into a shell.
+    return f"spack mirror add {name.ref}-{name.stack} {shlex.quote(str(url))}"
 
 
 def note_of(draft: Draft, packages: Sequence[str]) -> str:  # noqa: PLR0911 - one row a kind

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -132,6 +133,7 @@ class HtmlWriter:
             finalize=_shown,
         )
         self._environment.filters["cut"] = wording.cut
+        self._environment.filters["shell"] = lambda value: shlex.quote(str(value))
         self._environment.globals.update(
             urls=urls,
             comparison=comparison,
