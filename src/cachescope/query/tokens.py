@@ -64,6 +64,22 @@ class Token:
         return self.start + len(self.text)
 
 
+_QUOTE = re.compile(r"""(?::?==?)?(?P<quote>['"])""")
+
+
+def _refuse_open_quote(query: str, place: int) -> None:
+    """Refuse a quote that nothing closes, where the token begins that it belongs to."""
+    found = _QUOTE.match(query, place)
+    if found is not None and found["quote"] not in query[found.end() :]:
+        raise QuerySyntaxError(
+            "this quote is not closed",
+            query=query,
+            start=found.start("quote"),
+            end=found.end(),
+            hint=f"write {found['quote']} behind the value, too",
+        )
+
+
 def tokenize(query: str) -> Sequence[Token]:
     """Cut a query into tokens, white space left out. Raises ``QuerySyntaxError``."""
     if len(query) > LONGEST_QUERY:
@@ -78,6 +94,7 @@ def tokenize(query: str) -> Sequence[Token]:
     while place < len(query):
         found = _TOKEN.match(query, place)
         if found is None:
+            _refuse_open_quote(query, place)
             raise QuerySyntaxError(
                 f"{query[place]!r} is not expected here",
                 query=query,
