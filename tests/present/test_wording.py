@@ -149,3 +149,20 @@ def test_sizes_are_written_in_thousands(number: int | None, words: str) -> None:
 )
 def test_sums_say_how_much_of_them_is_known(found: SizeSum, words: str, short: str) -> None:
     assert (wording.size_sum(found), wording.short_sum(found)) == (words, short)
+
+
+@pytest.mark.parametrize(
+    ("query", "start", "shown", "mark"),
+    [
+        ("hdf5@@1", 5, "hdf5@@1", "     ^"),
+        ("hdf5", 4, "hdf5", "    ^"),
+        ("a\nzlib", 2, r"a\x0azlib", "     ^"),
+        ("a \x1b[1m", 2, r"a \x1b[1m", "  ^^^^"),
+        ("\u6f22 ]", 2, "\u6f22 ]", "   ^"),
+        ("o\u0308 ]", 3, "o\u0308 ]", "  ^"),
+    ],
+)
+def test_mark_stands_below_what_it_marks_as_that_is_shown(
+    query: str, start: int, shown: str, mark: str
+) -> None:
+    assert wording.marked_query(query, start, start + 1) == (shown, mark)

@@ -378,8 +378,8 @@ class ErrorPage:
     near: tuple[str, ...]
     """Names of packages that are near."""
 
-    caret: str
-    """For a query that cannot be parsed: blanks and a caret below the offending place; else empty."""
+    marked: tuple[str, str] | None
+    """A query that cannot be parsed, and below it the mark of the offending place."""
 
 
 _NEAR_NAMES = "near names: "
@@ -413,9 +413,7 @@ def error_page(
         near=tuple(name for name in _NEAR.findall(error.hint.removeprefix(_NEAR_NAMES)) if name)
         if error.hint.startswith(_NEAR_NAMES)
         else (),
-        caret=_caret(error) if isinstance(error, QuerySyntaxError) else "",
+        marked=wording.marked_query(error.query, error.start, error.end)
+        if isinstance(error, QuerySyntaxError)
+        else None,
     )
-
-
-def _caret(error: QuerySyntaxError) -> str:
-    return " " * error.start + "^" * max(1, error.end - error.start)

@@ -129,8 +129,8 @@ def search(console: "Console", result: SearchResult) -> None:
 def error(console: "Console", problem: CachescopeError) -> None:
     """Print what is wrong, where, and what to do."""
     if isinstance(problem, QuerySyntaxError):
-        say(console, problem.query)
-        say(console, " " * problem.start + "^" * max(1, problem.end - problem.start))
+        for line in wording.marked_query(problem.query, problem.start, problem.end):
+            say(console, line)
     say(console, f"Error: {problem}")
     if problem.hint:
         say(console, f"Hint: {problem.hint}")

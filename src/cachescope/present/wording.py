@@ -1,5 +1,6 @@
 """How figures, times and differences are written for people, on pages and in the terminal alike."""
 
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -20,6 +21,7 @@ __all__ = [
     "difference_name",
     "distinct",
     "layout_words",
+    "marked_query",
     "moment",
     "one_line",
     "plain",
@@ -195,6 +197,20 @@ def plain(text: str) -> str:
 def one_line(text: str) -> str:
     """Make control characters and ends of lines visible, so that a record cannot pass off lines of its own as ours."""
     return plain(text).replace("\n", "\\x0a")
+
+
+def marked_query(query: str, start: int, end: int) -> tuple[str, str]:
+    """Write a query, and the line below it that marks its characters from ``start`` to ``end``, at least one."""
+    mark = "^" * max(1, _columns(query[start:end]))
+    return one_line(query), " " * _columns(query[:start]) + mark
+
+
+def _columns(text: str) -> int:
+    """Return how many columns a text takes in a terminal, as it is shown."""
+    return sum(
+        2 if unicodedata.east_asian_width(one) in "WF" else 0 if unicodedata.combining(one) else 1
+        for one in one_line(text)
+    )
 
 
 def relaxation(one: Relaxation) -> str:
