@@ -144,6 +144,7 @@ def test_lock_file_is_read_from_standard_input(
         (("develop/e4s@{9999-12-31}", "after/stack@{}"), 2, "'' is not a point in time"),
         (("develop/e4s", CURL["hash"]), 2, "is a binary, and the other side is not"),
         (("a" * 300, "develop/e4s"), 2, "is a binary, and the other side is not"),
+        (("develop/e4s", "nosuch"), 2, "no mirror has the name nosuch"),
         (("gone.lock", "develop/e4s"), 2, "the file cannot be read"),
         ((CURL["hash"], KEPT["hash"], "--markdown"), 2, "not compared as Markdown"),
     ],

@@ -84,10 +84,15 @@ def _is_file(text: str) -> bool:
 def _check_binaries(
     first: str, second: str, sides: "list[Part | LockFile | None]", *, markdown: bool
 ) -> None:
+    from cachescope.present.wording import cut
+
     if any(side is not None for side in sides):
+        alone = first if sides[0] is None else second
+        # Letters and digits may be meant for either.
+        unknown = "" if alone.startswith("/") else f"no mirror has the name {cut(alone)}; "
         raise UserInputError(
-            f"{first if sides[0] is None else second} is a binary, and the other side is not",
-            hint="compare two hashes, or two of mirrors, refs, points in time and lock files",
+            f"{cut(alone)} is a binary, and the other side is not",
+            hint=f"{unknown}compare two hashes, or two of mirrors, refs, points in time and lock files",
         )
     if markdown:
         raise UserInputError(
