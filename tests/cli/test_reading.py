@@ -137,6 +137,23 @@ def test_show_as_text_has_hash_verification_places_and_commands(run_on_sample: C
         assert fragment in told.text
 
 
+def test_show_names_below_the_commands_what_no_mirror_has_of_the_run_closure(
+    run_on_sample: CommandLine,
+) -> None:
+    assert run_on_sample.well("show", APP).text.endswith(
+        "\nNo mirror has python@3.11.2, needed to run: the host must provide it.\n"
+    )
+    gaps = run_on_sample.well("show", "h7evrko").text
+    assert (
+        "No mirror has gcc-runtime@12.2.0, glibc@2.36, needed to run: the host must provide all of them."
+        in gaps
+    )
+    complete = run_on_sample.well("search", "cr-weird", "--stack", "v3-signed", "--json").json["specs"][0][
+        "hash"
+    ]
+    assert "No mirror has" not in run_on_sample.well("show", complete).text
+
+
 def test_show_says_why_a_spliced_spec_cannot_be_verified(run_on_sample: CommandLine) -> None:
     told = run_on_sample.well("show", "qc2rpyv", "--json").json
     assert told["verification"]["verdict"] == "mismatch"

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["spec"]
 
+_NAMED = 6
+
 
 def spec(console: "Console", result: SpecReport) -> None:
     """Print everything known of one spec."""
@@ -49,6 +51,24 @@ def spec(console: "Console", result: SpecReport) -> None:
         say(console, "\nTo use exactly this binary:", bold=True)
         for command in result.commands:
             say(console, f"  {command}")
+        if lacking := _lacking(result):
+            words = "it" if len(lacking) == 1 else "all of them"
+            named = f"{', '.join(lacking[:_NAMED])}{_more(lacking)}"
+            say(console, f"No mirror has {named}, needed to run: the host must provide {words}.")
+
+
+def _lacking(result: SpecReport) -> Sequence[str]:
+    return wording.distinct(
+        [
+            f"{one.spec.name}@{one.spec.version}"
+            for one in result.dependencies
+            if one.needed_at_run and not one.spec.mirrors and one.spec.presence is not Presence.UNSTATED
+        ]
+    )
+
+
+def _more(names: Sequence[str]) -> str:
+    return f" and {wording.count(len(names) - _NAMED)} more" if len(names) > _NAMED else ""
 
 
 def _facts(result: SpecReport) -> "Table":
