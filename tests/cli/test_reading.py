@@ -137,6 +137,17 @@ def test_show_as_text_has_hash_verification_places_and_commands(run_on_sample: C
         assert fragment in told.text
 
 
+def test_an_unknown_package_leads_to_the_list_of_packages(run_on_sample: CommandLine) -> None:
+    ended = run_on_sample("package", "zzzzzz")
+    assert ended.code == 3
+    assert "Hint: 'cachescope packages' lists all" in ended.err
+
+
+def test_one_mention_is_one_spec(run_on_sample: CommandLine) -> None:
+    said = run_on_sample("search", "glibc", "--stack", "v3-signed").text
+    assert "glibc is only mentioned as a dependency (1 spec): there is no binary of it here" in said
+
+
 def test_show_names_below_the_commands_what_no_mirror_has_of_the_run_closure(
     run_on_sample: CommandLine,
 ) -> None:

@@ -80,7 +80,7 @@ def _no_such_package(
         notes.append(f"{place} has no binary of {name}; other mirrors have {anywhere}")
     if only_mentioned:
         notes.append(
-            f"{name} is only mentioned as a dependency ({only_mentioned} specs): there is no binary of it here"
+            f"{name} is only mentioned as a dependency ({only_mentioned:,} {'spec' if only_mentioned == 1 else 'specs'}): there is no binary of it here"
         )
     near = near_names(connection, name)
     if not notes and f"py-{name}" in near:

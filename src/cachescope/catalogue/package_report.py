@@ -220,7 +220,7 @@ def _unknown(connection: Connection, name: PackageName, scope: Scope) -> NotInCa
         listed = ", ".join(f"{row.ref}/{row.stack}" for row in elsewhere)
         return NotInCatalogue(f"there is no {name} in {place}", hint=f"it is in {listed}")
     near = near_names(connection, name)
-    hint = f"near names: {', '.join(near)}" if near else "'cachescope search \"*\"' lists all packages"
+    hint = f"near names: {', '.join(near)}" if near else "'cachescope packages' lists all"
     return NotInCatalogue(f"no mirror in the catalogue has a package {name}", hint=hint)
 
 

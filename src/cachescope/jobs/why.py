@@ -193,7 +193,7 @@ def _notes(wanted: Wanted, comparer: Comparer, drafts: Drafts, missing: list[Dag
     )
     if pages:
         yield (
-            f"the nearest binaries of {pages} specs are known from published pages, which tell neither dependencies nor "
+            f"the nearest binaries of {pages:,} {'spec' if pages == 1 else 'specs'} are known from published pages, which tell neither dependencies nor "
             "recipes: whether these differ cannot be known"
         )
     if drafts.entangled:
