@@ -106,12 +106,12 @@ def parse_url(text: str) -> MirrorUrl:
 
 @contextmanager
 def reading(
-    chosen: Settings, *, make: bool = False, patience: "Patience | None" = None
+    chosen: Settings, *, make: bool = False, patience: "Patience | None" = None, beside: bool = False
 ) -> "Iterator[tuple[Catalogue, Reader]]":
     """Open the catalogue for reading; with ``make`` it is made where there is none. Raises ``CatalogueUnusable``.
 
     Who stays, as a server does, has it made: else he would never see what others sync into it later. ``patience`` is how
-    long an answer may take.
+    long an answer may take. ``beside`` is for who answers many at a time: what takes long is read by a thread.
     """
     from cachescope.catalogue.engine import open_for_reading, open_for_writing
     from cachescope.catalogue.reader import Reader
@@ -120,7 +120,7 @@ def reading(
     if make and not (isinstance(address, Path) and address.exists()):
         open_for_writing(address, busy_timeout=chosen.busy_timeout).close()
     with open_for_reading(address, busy_timeout=chosen.busy_timeout, patience=patience) as catalogue:
-        yield catalogue, Reader(catalogue)
+        yield catalogue, Reader(catalogue, beside=beside)
 
 
 @contextmanager
@@ -425,9 +425,14 @@ def web_service(
     def opened(worker: int) -> "Iterator[ASGIApp]":
         patience = Patience(chosen.answer_timeout)
         with (
-            reading(chosen, patience=patience) as (catalogue, reader),
+            reading(chosen, patience=patience, beside=True) as (catalogue, reader),
             virtual_mirrors(catalogue, chosen, stream=stream) as virtual,
         ):
+
+            def stop() -> None:
+                catalogue.end_beside()
+                patience.end()
+
             metrics: list[Metrics] = []
             app = web_app(
                 catalogue,
@@ -436,7 +441,7 @@ def web_service(
                 virtual=virtual,
                 base_path=options.base_path,
                 counted=lambda: metrics[0].lines(),  # noqa: PLW0108 - made below: its pages are the application's
-                on_stop=patience.end,
+                on_stop=stop,
             )
             pages = [one.path_format for one in app.routes]
             metrics.append(Metrics(pages, counts, worker, started=now().timestamp()))

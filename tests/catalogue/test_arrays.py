@@ -175,7 +175,7 @@ def test_arrays_are_not_read_for_each_of_many_snapshots(opened: OpenCatalogue, t
     """Reading takes a second of this clock, and is not done again in the ten seconds behind it."""
     seconds = count()
     reader = Reader(opened.catalogue)
-    reader._arrays = KeptArrays(opened.catalogue.database, clock=lambda: next(seconds))
+    reader._arrays = KeptArrays(opened.catalogue, clock=lambda: next(seconds))
     read = []
     for version in ("1.0", "2.0"):
         mirrors.write_v3(tmp_path / "mirror", mirrors.index(mirrors.installs([mirrors.node("a", version)])))

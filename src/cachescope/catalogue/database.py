@@ -32,6 +32,9 @@ class Database(Protocol):
     def wait(self, connection: Connection) -> None:
         """Let the rest of this transaction take longer than an answer may."""
 
+    def cut_off(self, connection: Connection) -> None:
+        """Let the statement that another thread runs over this connection fail; nothing happens where none runs."""
+
     def prepare(self, engine: Engine) -> None:
         """Bring it into the mode in which it is written; called once it is certain that it holds a catalogue or nothing."""
 

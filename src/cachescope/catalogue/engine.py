@@ -1,6 +1,6 @@
 """Opening the catalogue: a SQLite file or a database of a PostgreSQL server, its tables brought up to date."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from logging import Logger, LogRecord
 from pathlib import Path
@@ -35,6 +35,7 @@ class Catalogue:
         self.database = database
         self.is_made = is_made
         """False where nothing was written yet, and an empty catalogue stands for it."""
+        self._beside: list[Callable[[], None]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -43,7 +44,8 @@ class Catalogue:
         self.close()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Cut off what is read beside, and close all connections."""
+        self.end_beside()
         self._engine.dispose()
 
     def require_made(self) -> None:
@@ -52,6 +54,15 @@ class Catalogue:
             raise NotInCatalogue(
                 "there is no catalogue", where=self.database.shown, hint="'cachescope sync' makes one"
             )
+
+    def reads_beside(self, end: Callable[[], None]) -> None:
+        """Note what ends a thread that reads for nobody who waits, to be called before the connections are closed."""
+        self._beside.append(end)
+
+    def end_beside(self) -> None:
+        """Cut off what such threads read, for good; all else is answered as before."""
+        for end in self._beside:
+            end()
 
     @property
     def engine(self) -> Engine:

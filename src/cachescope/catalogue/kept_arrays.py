@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from cachescope.catalogue.database import Database
+from cachescope.catalogue.engine import Catalogue
+from cachescope.catalogue.reading_beside import ReadingBeside
 from cachescope.catalogue.states import State, state_of_snapshots
 from cachescope.query.spec_query import SpecQuery
 
@@ -39,8 +40,12 @@ def is_broad(query: SpecQuery | str) -> bool:
 class KeptArrays:
     """The arrays of the newest state that was asked for; lives as long as its reader. Safe to use from several threads."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._database = database
+    def __init__(
+        self, catalogue: Catalogue, *, beside: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """With ``beside`` a thread reads them, until the catalogue is closed; else who asks the second broad query does."""
+        self._database = catalogue.database
+        self._beside = ReadingBeside(catalogue) if beside else None
         self._clock = clock
         self._rests_until = -math.inf
         self._lock = Lock()
@@ -61,8 +66,7 @@ class KeptArrays:
             return None
         state = state_of_snapshots(connection)
         with self._lock:
-            if state != self._state:
-                self._state, self._arrays, self._asked, self._is_given_up = state, None, 0, False
+            self._see(state)
             if self._arrays is not None:
                 return self._arrays
             self._asked += broad
@@ -71,6 +75,23 @@ class KeptArrays:
             if self._asked < _ENOUGH or self._is_reading or self._is_given_up or is_resting:
                 return None
             self._is_reading = True
+        if self._beside is None:
+            return self._read_in_place(connection, state, begun)
+        self._beside.start(
+            self._read_beside, lambda found: self._end_reading(*(found or (state, None)), begun)
+        )
+        return None
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether they are being read at this moment."""
+        return self._is_reading
+
+    def _see(self, state: State) -> None:
+        if state != self._state:
+            self._state, self._arrays, self._asked, self._is_given_up = state, None, 0, False
+
+    def _read_in_place(self, connection: Connection, state: State, begun: float) -> "SpecArrays | None":
         arrays: SpecArrays | None = None
         try:
             from cachescope.catalogue.reading_arrays import read_arrays
@@ -79,9 +100,21 @@ class KeptArrays:
             self._database.wait(connection)
             arrays = read_arrays(connection)
         finally:
-            with self._lock:
-                self._is_reading = False
-                self._rests_until = (ended := self._clock()) + _REST * (ended - begun)
-                if self._state == state:
-                    self._arrays, self._is_given_up = arrays, arrays is None
+            self._end_reading(state, arrays, begun)
         return arrays
+
+    def _read_beside(self, connection: Connection) -> "tuple[State, SpecArrays | None]":
+        """Read them over a connection of its own, which may see a newer state than who asked."""
+        from cachescope.catalogue.reading_arrays import read_arrays
+
+        state = state_of_snapshots(connection)
+        with self._lock:
+            self._see(state)
+        return state, read_arrays(connection)
+
+    def _end_reading(self, state: State, arrays: "SpecArrays | None", begun: float) -> None:
+        with self._lock:
+            self._is_reading = False
+            self._rests_until = (ended := self._clock()) + _REST * (ended - begun)
+            if self._state == state:
+                self._arrays, self._is_given_up = arrays, arrays is None

@@ -8,12 +8,12 @@ from cachescope.model.errors import AnswerTooSlow
 __all__ = ["Patience", "too_slow"]
 
 
-def too_slow() -> AnswerTooSlow:
-    """Return what is told of an answer that did not come in time."""
-    return AnswerTooSlow(
-        "the answer took too long and was given up",
-        hint="ask for less: a narrower query, one ref or one package",
-    )
+def too_slow(*, soon_faster: bool = False) -> AnswerTooSlow:
+    """Return what is told of an answer that did not come in time; ``soon_faster`` if the next one may."""
+    hint = "ask for less: a narrower query, one ref or one package"
+    if soon_faster:
+        hint = f"ask again in a minute: what makes it faster is being read now; or {hint}"
+    return AnswerTooSlow("the answer took too long and was given up", hint=hint)
 
 
 class Patience:

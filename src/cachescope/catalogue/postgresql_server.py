@@ -7,7 +7,7 @@ counted up, and no two writers ever wait for each other in a circle. Readers nev
 import importlib
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -24,6 +24,7 @@ __all__ = ["PostgresqlDatabase"]
 
 _WRITERS = 0x63616368  # any number that others hardly choose for an advisory lock in this database: 'cach'
 _CONNECT_TIMEOUT = 10  # s
+_CANCEL_TIMEOUT = 2  # s
 _POOL_SIZE = 8
 _TABLES = ", ".join(f'"{name}"' for name in metadata.tables)
 
@@ -143,6 +144,15 @@ class PostgresqlDatabase:
     def wait(self, connection: Connection) -> None:
         """Take the limit of its statements away."""
         connection.execute(text("SET LOCAL statement_timeout = 0"))
+
+    def cut_off(self, connection: Connection) -> None:
+        """Have the server cancel it, which takes a short connection of its own."""
+        import psycopg
+
+        driver: psycopg.Connection[Any] = connection.connection.driver_connection  # type: ignore[assignment] # psycopg's
+        # A server that cannot be reached now ends the statement itself.
+        with suppress(psycopg.Error):
+            driver.cancel_safe(timeout=_CANCEL_TIMEOUT)
 
     def prepare(self, engine: Engine) -> None:
         """Do nothing: readers go on while somebody writes in any case."""

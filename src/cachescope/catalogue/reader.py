@@ -11,11 +11,13 @@ from sqlalchemy import Connection
 
 from cachescope.catalogue.engine import Catalogue
 from cachescope.catalogue.kept_arrays import KeptArrays
+from cachescope.catalogue.patience import too_slow
 from cachescope.catalogue.scope import checked_scope
 from cachescope.catalogue.search import present_hashes, resolve_hash, search
 from cachescope.catalogue.states import State, state_of_snapshots
 from cachescope.model.comparison import Comparison
 from cachescope.model.contents import ContentsPage, Part
+from cachescope.model.errors import AnswerTooSlow
 from cachescope.model.hosts import Host
 from cachescope.model.identity import DagHash, MirrorName, PackageName, Ref, Stack
 from cachescope.model.mirrors import MirrorReport, SnapshotChange
@@ -43,12 +45,13 @@ _KEPT_OF = {"contents": 4}
 class Reader:
     """Answers from the catalogue alone; safe to use from several threads."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, *, beside: bool = False) -> None:
+        """With ``beside`` a thread reads what speeds later answers up, until the catalogue is closed; else who asks does."""
         self._catalogue = catalogue
         # What looks at every record of a mirror is kept until the next snapshot; lives as long as the reader.
         # With the state that it is of, in one: several threads ask, and one may still see the state before.
         self._kept: tuple[State, dict[tuple[object, ...], Any]] = ((0, 0, 0), {})
-        self._arrays = KeptArrays(catalogue.database)
+        self._arrays = KeptArrays(catalogue, beside=beside)
 
     def sources(self) -> Sequence[SourceStatus]:
         """All registered mirrors and their sources."""
@@ -104,19 +107,24 @@ class Reader:
         after: DagHash | None = None,
     ) -> SearchResult:
         """Specs that match a query."""
-        with self._catalogue.reading() as connection:
-            return search(
-                connection,
-                query,
-                scope=checked_scope(connection, ref, stack),
-                limit=limit,
-                mentioned=mentioned,
-                sort=sort,
-                host=host,
-                only_runnable=only_runnable,
-                after=after,
-                kept=self._arrays,
-            )
+        try:
+            with self._catalogue.reading() as connection:
+                return search(
+                    connection,
+                    query,
+                    scope=checked_scope(connection, ref, stack),
+                    limit=limit,
+                    mentioned=mentioned,
+                    sort=sort,
+                    host=host,
+                    only_runnable=only_runnable,
+                    after=after,
+                    kept=self._arrays,
+                )
+        except AnswerTooSlow as error:
+            if not self._arrays.is_reading:
+                raise
+            raise too_slow(soon_faster=True) from error
 
     def compare(self, first: str, second: str) -> Comparison:
         """Two specs side by side."""

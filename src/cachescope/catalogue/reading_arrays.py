@@ -75,7 +75,7 @@ def read_arrays(connection: Connection) -> SpecArrays | None:
         providers.setdefault(virtual, []).append(provider)
     architectures = connection.execute(
         select(t.architecture.c.id, t.architecture.c.platform, t.architecture.c.os, t.architecture.c.target)
-    )
+    ).all()  # an open result would keep SQLite interrupted, also for the end of the transaction, once it was
     edges = _edges(connection, ids, [kind.id for kind in kinds if kind.deptypes & RUNTIME])
     if edges is None:
         return None

@@ -180,6 +180,10 @@ class SqliteFile:
             driver = cast("sqlite3.Connection", connection.connection.driver_connection)
             driver.set_progress_handler(self._patience.is_over, _STEPS)
 
+    def cut_off(self, connection: Connection) -> None:
+        """Interrupt what SQLite does."""
+        cast("sqlite3.Connection", connection.connection.driver_connection).interrupt()
+
     def prepare(self, engine: Engine) -> None:
         """Let readers go on while somebody writes; the mode stays with the file."""
         with closing(engine.raw_connection()) as connection:
