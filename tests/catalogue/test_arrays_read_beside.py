@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import QueuePool, event, text
+from litestar.testing import TestClient
+from sqlalchemy import Engine, QueuePool, event, text
 
 from cachescope import compose
 from cachescope.catalogue.address import CatalogueAddress
@@ -132,6 +133,23 @@ def test_who_does_not_stay_starts_no_thread(sample_file: Path) -> None:
         for _ in range(3):
             search(reader)
     assert edges.read_by == [threading.current_thread().name]
+
+
+def test_server_reads_arrays_beside(sample_file: Path) -> None:
+    """Through the whole application, from the first request to its end."""
+    edges = Edges()
+    event.listen(Engine, "before_cursor_execute", edges.note, retval=True)
+    try:
+        with compose.web_service(Settings(db=str(sample_file)))(0) as app, TestClient(app) as client:
+            edges.instead = FOR_EVER
+            answers = [client.get("/api/v1/search", params={"q": BROAD}).content for _ in range(4)]
+            assert edges.begun.wait(LONG)
+            assert left() == ["reading-beside"]
+        assert left() == []
+    finally:
+        event.remove(Engine, "before_cursor_execute", edges.note)
+    assert len(set(answers)) == 1
+    assert edges.read_by == ["reading-beside"]
 
 
 def test_end_of_the_catalogue_cuts_reading_off(

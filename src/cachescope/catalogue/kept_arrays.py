@@ -1,4 +1,4 @@
-"""When a catalogue is read into arrays: by who stays, once the second broad query is asked of one state."""
+"""When a catalogue is read into arrays: once the second broad query is asked of one state, by who stays or by a thread of his."""
 
 import math
 import time
