@@ -194,14 +194,13 @@ def test_nothing_is_read_once_the_catalogue_ends(each_sample: CatalogueAddress) 
 def test_reading_may_take_longer_than_an_answer_and_answers_may_not(each_sample: CatalogueAddress) -> None:
     with staying(each_sample, Patience(0.3)) as (reader, edges):
         edges.may_go_on.clear()
-        edges.instead = "SELECT edge.parent_id, '' FROM edge WHERE edge.parent_id < 0"
+        edges.instead = f"{counted(3_000_000)} HAVING count(*) < 0"  # finds nothing, after longer than that
         for _ in range(2):
             search(reader)
         assert edges.begun.wait(LONG)
         with pytest.raises(AnswerTooSlow) as caught, reader._catalogue.reading() as connection:
             connection.execute(text(FOR_EVER))
         assert caught.value.http_status == 503
-        # Its time began before that of the answer.
         edges.may_go_on.set()
         until(lambda: arrays_are_there(reader))
 
