@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from cachescope.catalogue import summaries
 from cachescope.model.identity import PackageName, Ref, Stack
 from cachescope.model.record import Presence
 from cachescope.query.versions import version_key
@@ -156,6 +157,15 @@ def _change(opened: OpenCatalogue, folder: Path, dice: random.Random) -> None:
     assert not [one.error for one in outcomes if one.error]
 
 
+@pytest.fixture(params=[0, 1_000_000], ids=["by arrays", "by SQL"])
+def counted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count every scope in one of the two ways, whichever its size."""
+    monkeypatch.setattr(summaries, "_MANY_RECORDS", request.param)
+    if not request.param:
+        monkeypatch.setattr(summaries, "_MANY_NAMES", 0)
+
+
+@pytest.mark.usefixtures("counted")
 @pytest.mark.parametrize("seed", range(4))
 def test_after_random_changes_summaries_equal_a_recount(
     seed: int, opened: OpenCatalogue, tmp_path: Path
@@ -180,6 +190,7 @@ def _change_and_recount(opened: OpenCatalogue, folder: Path, *, seed: int, chang
         assert _counts_of_sources(opened) == _recounted_sources(opened)
 
 
+@pytest.mark.usefixtures("counted")
 def test_summaries_of_pages_and_views_equal_a_recount(opened: OpenCatalogue) -> None:
     opened.sync("develop/crafted", V3)
     opened.sync("develop/crafted@science", V3)

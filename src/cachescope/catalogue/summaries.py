@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.bulk import bulk_insert
 from cachescope.model.identity import MirrorName, Ref
 from cachescope.model.record import Presence
 
@@ -34,6 +35,9 @@ CHUNK = 500
 
 _MANY_NAMES = CHUNK
 """Where more packages changed than one statement lists, one pass over the whole scope is cheaper than several."""
+
+_MANY_RECORDS = 20_000
+"""Records from which on arrays count a scope faster, their library's import included."""
 
 Key = TypeVar("Key")
 
@@ -103,7 +107,25 @@ def _replace(connection: Connection, ref: str, stack: str, names: Sequence[int] 
     if names is not None:
         scope.append(summary.c.name_id.in_(names))
     connection.execute(delete(summary).where(*scope))
+    sources = [] if names is not None else _sources_of_large(connection, ref, stack)
+    if sources:
+        from cachescope.catalogue.summary_arrays import count_packages  # numpy: more than a small sync takes
+
+        bulk_insert(connection, summary, count_packages(connection, ref, stack, sources))
+        return
     connection.execute(insert(summary).from_select(list(summary.c.keys()), package_counts(ref, stack, names)))
+
+
+def _sources_of_large(connection: Connection, ref: str, stack: str) -> Sequence[int]:
+    """Return the sources of a scope that have so many records that arrays count them faster; none of a smaller one."""
+    counts = t.source.c.present + t.source.c.mentioned + t.source.c.unstated
+    statement = select(t.source.c.id, counts).join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
+    if ref:
+        statement = statement.where(t.mirror.c.ref == ref)
+    if stack:
+        statement = statement.where(t.mirror.c.stack == stack)
+    rows = connection.execute(statement).all()
+    return [key for key, _ in rows] if sum(records for _, records in rows) >= _MANY_RECORDS else []
 
 
 def package_counts(
