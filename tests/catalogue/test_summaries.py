@@ -161,6 +161,7 @@ def _change(opened: OpenCatalogue, folder: Path, dice: random.Random) -> None:
 def counted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Count every scope in one of the two ways, whichever its size."""
     monkeypatch.setattr(summaries, "_MANY_RECORDS", request.param)
+    monkeypatch.setattr(summaries, "_SOME_RECORDS", request.param)
     if not request.param:
         monkeypatch.setattr(summaries, "_MANY_NAMES", 0)
 

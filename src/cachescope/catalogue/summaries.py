@@ -4,6 +4,7 @@ A spec counts once in a scope, with the highest presence that any source of the 
 systems and targets are those of binaries (present or unstated), or of the mentions where there is no binary.
 """
 
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -38,6 +39,9 @@ _MANY_NAMES = CHUNK
 
 _MANY_RECORDS = 20_000
 """Records from which on arrays count a scope faster, their library's import included."""
+
+_SOME_RECORDS = 1000
+"""The same once the library is there."""
 
 Key = TypeVar("Key")
 
@@ -125,7 +129,8 @@ def _sources_of_large(connection: Connection, ref: str, stack: str) -> Sequence[
     if stack:
         statement = statement.where(t.mirror.c.stack == stack)
     rows = connection.execute(statement).all()
-    return [key for key, _ in rows] if sum(records for _, records in rows) >= _MANY_RECORDS else []
+    enough = _SOME_RECORDS if "numpy" in sys.modules else _MANY_RECORDS
+    return [key for key, _ in rows] if sum(records for _, records in rows) >= enough else []
 
 
 def package_counts(
