@@ -140,3 +140,55 @@ def test_a_first_sync_that_is_killed_leaves_a_catalogue_that_answers_and_can_be_
         assert list(held.iterdir()) == []
         run.well("--db", db, "sync", states[0], "--as", "site")
         assert standing(db).mentioned > 0
+
+
+@pytest.fixture
+def three(catalogue_file: Path, states: list[Path], tmp_path: Path, run: CommandLine) -> tuple[Path, ...]:
+    """Links to the first state, which a catalogue has as three mirrors."""
+    links = tuple(tmp_path / name for name in ("a", "b", "c"))
+    for link in links:
+        link.symlink_to(states[0])
+        run.well("--db", catalogue_file, "add", f"site/{link.name}", link)
+    run.well("--db", catalogue_file, "sync")
+    return links
+
+
+def test_a_sync_of_several_mirrors_that_is_killed_leaves_each_of_them_whole(
+    nursery: Nursery,
+    three: tuple[Path, ...],
+    catalogue_file: Path,
+    states: list[Path],
+    held: Path,
+    run: CommandLine,
+) -> None:
+    def snapshots(db: Path) -> dict[str, int]:
+        """Return how many snapshots each mirror had."""
+        return dict(
+            rows(
+                db,
+                "SELECT stack, count(*) FROM snapshot JOIN source ON source.id = source_id"
+                " JOIN mirror ON mirror.id = mirror_id GROUP BY stack",
+            )
+        )
+
+    for link in three:
+        link.unlink()
+        link.symlink_to(states[1])
+    pristine = catalogue_file.read_bytes()
+    db = catalogue_file.with_name("killed.sqlite")
+    db.write_bytes(pristine)
+    length = nursery.run("--db", db, "sync")
+    new = {"a": 2, "b": 2, "c": 2}
+    assert snapshots(db) == new
+    left: Counter[int] = Counter()
+    for number in range(10):
+        for file in db.parent.glob(f"{db.name}*"):
+            file.unlink()
+        db.write_bytes(pristine)
+        nursery.run("--db", db, "sync", kill_after=length * number / 10)
+        assert list(held.iterdir()) == []
+        run.well("--db", db, "db", "check")
+        left[sum(snapshots(db).values())] += 1
+    assert left[3] > 0
+    run.well("--db", db, "sync")
+    assert snapshots(db) == new
