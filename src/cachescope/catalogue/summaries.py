@@ -6,7 +6,7 @@ systems and targets are those of binaries (present or unstated), or of the menti
 
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -28,6 +28,9 @@ from cachescope.catalogue import schema as t
 from cachescope.catalogue.bulk import bulk_insert
 from cachescope.model.identity import MirrorName, Ref
 from cachescope.model.record import Presence
+
+if TYPE_CHECKING:
+    from cachescope.catalogue.summary_arrays import ScopeCounter
 
 __all__ = ["CHUNK", "chunks", "package_counts", "summarise", "summarise_ref"]
 
@@ -53,11 +56,12 @@ def chunks(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
 
 def summarise(connection: Connection, touched: Mapping[MirrorName, Collection[int]]) -> None:
     """Count these packages of mirrors anew: for each mirror, then once for each of their refs and for the whole catalogue."""
+    recount = _Recount(connection)
     of_refs: dict[Ref, set[int]] = {}
     for mirror, names in touched.items():
         of_refs.setdefault(mirror.ref, set()).update(names)
         for some in _name_groups(names):
-            _replace(connection, mirror.ref, mirror.stack, some)
+            recount.replace(mirror.ref, mirror.stack, some)
     for ref, names in of_refs.items():
         only = _only_mirror(connection, ref)
         if only is not None:
@@ -65,19 +69,20 @@ def summarise(connection: Connection, touched: Mapping[MirrorName, Collection[in
             _copy(connection, (ref, only), (ref, ""))
             continue
         for some in _name_groups(names):
-            _replace(connection, ref, "", some)
+            recount.replace(ref, "", some)
     refs = connection.execute(select(t.mirror.c.ref).distinct().limit(2)).scalars().all()
     if len(refs) == 1 and refs[0] in of_refs:
         _copy(connection, (refs[0], ""), ("", ""))
     else:
         for some in _name_groups(set().union(*of_refs.values())):
-            _replace(connection, "", "", some)
+            recount.replace("", "", some)
 
 
 def summarise_ref(connection: Connection, ref: Ref) -> None:
     """Count all packages of a ref and of the catalogue anew, after a mirror was removed."""
-    _replace(connection, ref, "", None)
-    _replace(connection, "", "", None)
+    recount = _Recount(connection)
+    recount.replace(ref, "", None)
+    recount.replace("", "", None)
 
 
 def _name_groups(names: Collection[int]) -> Iterator[Sequence[int] | None]:
@@ -105,32 +110,47 @@ def _copy(connection: Connection, source: tuple[str, str], scope: tuple[str, str
     )
 
 
-def _replace(connection: Connection, ref: str, stack: str, names: Sequence[int] | None) -> None:
-    summary = t.package_summary
-    scope = [summary.c.ref == ref, summary.c.stack == stack]
-    if names is not None:
-        scope.append(summary.c.name_id.in_(names))
-    connection.execute(delete(summary).where(*scope))
-    sources = [] if names is not None else _sources_of_large(connection, ref, stack)
-    if sources:
-        from cachescope.catalogue.summary_arrays import count_packages  # numpy: more than a small sync takes
+class _Recount:
+    """Counts scopes of one state anew: small ones by SQL, large ones from arrays."""
 
-        bulk_insert(connection, summary, count_packages(connection, ref, stack, sources))
-        return
-    connection.execute(insert(summary).from_select(list(summary.c.keys()), package_counts(ref, stack, names)))
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._arrays: ScopeCounter | None = None
 
+    def replace(self, ref: str, stack: str, names: Sequence[int] | None) -> None:
+        """Count packages of a scope; None is all of them."""
+        summary = t.package_summary
+        scope = [summary.c.ref == ref, summary.c.stack == stack]
+        if names is not None:
+            scope.append(summary.c.name_id.in_(names))
+        self._connection.execute(delete(summary).where(*scope))
+        sources = [] if names is not None else self._sources_of_large(ref, stack)
+        if sources:
+            bulk_insert(self._connection, summary, self._counter().count(ref, stack, sources))
+        else:
+            rows = package_counts(ref, stack, names)
+            self._connection.execute(insert(summary).from_select(list(summary.c.keys()), rows))
 
-def _sources_of_large(connection: Connection, ref: str, stack: str) -> Sequence[int]:
-    """Return the sources of a scope that have so many records that arrays count them faster; none of a smaller one."""
-    counts = t.source.c.present + t.source.c.mentioned + t.source.c.unstated
-    statement = select(t.source.c.id, counts).join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
-    if ref:
-        statement = statement.where(t.mirror.c.ref == ref)
-    if stack:
-        statement = statement.where(t.mirror.c.stack == stack)
-    rows = connection.execute(statement).all()
-    enough = _SOME_RECORDS if "numpy" in sys.modules else _MANY_RECORDS
-    return [key for key, _ in rows] if sum(records for _, records in rows) >= enough else []
+    def _counter(self) -> "ScopeCounter":
+        if self._arrays is None:
+            from cachescope.catalogue.summary_arrays import (
+                ScopeCounter,
+            )  # numpy: more than a small sync takes
+
+            self._arrays = ScopeCounter(self._connection)
+        return self._arrays
+
+    def _sources_of_large(self, ref: str, stack: str) -> Sequence[int]:
+        """Return the sources of a scope that have so many records that arrays count them faster; none of a smaller one."""
+        counts = t.source.c.present + t.source.c.mentioned + t.source.c.unstated
+        statement = select(t.source.c.id, counts).join(t.mirror, t.mirror.c.id == t.source.c.mirror_id)
+        if ref:
+            statement = statement.where(t.mirror.c.ref == ref)
+        if stack:
+            statement = statement.where(t.mirror.c.stack == stack)
+        rows = self._connection.execute(statement).all()
+        enough = _SOME_RECORDS if "numpy" in sys.modules else _MANY_RECORDS
+        return [key for key, _ in rows] if sum(records for _, records in rows) >= enough else []
 
 
 def package_counts(

@@ -14,7 +14,7 @@ from cachescope.catalogue import schema as t
 from cachescope.catalogue.bulk import fast_rows
 from cachescope.model.record import Presence
 
-__all__ = ["count_packages"]
+__all__ = ["ScopeCounter"]
 
 Column: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
 Mask: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.bool_]]"
@@ -45,11 +45,37 @@ class _Specs(NamedTuple):
         )
 
 
-def count_packages(
-    connection: Connection, ref: str, stack: str, sources: Sequence[int]
-) -> Iterator[tuple[object, ...]]:
-    """Return the rows of ``package_summary`` for a scope whose ``sources`` these are; both texts empty for the catalogue."""
-    specs = _of_all(connection) if not ref and not stack else _of_sources(connection, sources)
+class _Listed(NamedTuple):
+    """What a source lists, as it is fetched: two keys in a number, and the key of the spec."""
+
+    first: Column
+    second: Column
+    key: Column
+
+
+class ScopeCounter:
+    """Counts scopes of one state of the catalogue. What a mirror's sources have is read once, for it and for its ref."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._by_source: dict[int, _Listed] = {}
+
+    def count(self, ref: str, stack: str, sources: Sequence[int]) -> Iterator[tuple[object, ...]]:
+        """Return the rows of ``package_summary`` for a scope that has these sources; both texts are empty for all."""
+        if not ref and not stack:
+            specs = _of_all(self._connection)
+        else:
+            specs = _highest([self._source(one) for one in sources])
+        return _rows(self._connection, (ref, stack), specs)
+
+    def _source(self, key: int) -> "_Listed":
+        known = self._by_source.get(key)
+        if known is None:
+            known = self._by_source[key] = _of_source(self._connection, key)
+        return known
+
+
+def _rows(connection: Connection, scope: tuple[str, str], specs: _Specs) -> Iterator[tuple[object, ...]]:
     names, place = np.unique(specs.name, return_inverse=True)
     is_binary = specs.state > int(Presence.MENTIONED)
     # Of packages without a binary, the mentions count.
@@ -76,7 +102,7 @@ def count_packages(
         *(one.tolist() for one in numbers),
         [version_of[one] for one in newest.tolist()],
     ]
-    return ((ref, stack, *row) for row in zip(*columns, strict=True))
+    return ((*scope, *row) for row in zip(*columns, strict=True))
 
 
 _STATES = (Presence.PRESENT, Presence.MENTIONED, Presence.UNSTATED)
@@ -88,16 +114,20 @@ def _of_all(connection: Connection) -> _Specs:
     return _Specs.of(*_columns(connection, statement, 2))
 
 
-def _of_sources(connection: Connection, sources: Sequence[int]) -> _Specs:
-    """Read the specs of sources, each once, with the highest state that one of them gives it."""
+def _of_source(connection: Connection, source: int) -> _Listed:
     statement = (
-        select(*_packed(t.presence.c.state))
+        select(*_packed(t.presence.c.state), t.presence.c.spec_id)
         .select_from(t.presence.join(t.spec, t.spec.c.id == t.presence.c.spec_id))
-        .where(t.presence.c.source_id.in_(sources), t.presence.c.until.is_(None))
+        .where(t.presence.c.source_id == source, t.presence.c.until.is_(None))
     )
+    return _Listed(*_columns(connection, statement, 3))
+
+
+def _highest(sources: Sequence[_Listed]) -> _Specs:
+    """Put sources together: each spec once, with the highest state that one of them gives it."""
     if len(sources) == 1:
-        return _Specs.of(*_columns(connection, statement, 2))
-    first, second, key = _columns(connection, statement.add_columns(t.presence.c.spec_id), 3)
+        return _Specs.of(sources[0].first, sources[0].second)
+    first, second, key = map(np.concatenate, zip(*sources, strict=True))
     # The state stands in the lowest bits, and all above are the same for one spec: the last of each key is its highest.
     order = np.lexsort((second, key))
     key = key[order]
