@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
+from cachescope.catalogue import orphans
 from cachescope.catalogue.address import CatalogueAddress
+from cachescope.catalogue.checking import check
 from cachescope.catalogue.knowledge import Knowledge
 from cachescope.model.errors import NotInCatalogue
 from cachescope.model.identity import PackageName
@@ -196,6 +198,31 @@ def test_a_mirror_that_is_removed_takes_its_presence_and_summaries_along(
     # Specs keep their row: they are facts for ever. All that speaks of mirrors is as it was.
     left = [one for one in content(opened.address) if CURL["hash"] not in one]
     assert left == alone
+
+
+@pytest.mark.parametrize("few", [0, 1000], ids=["one by one", "all at once"])
+def test_of_a_mirror_that_is_removed_only_what_others_need_stays(
+    few: int, opened: OpenCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "_FEW", few)
+    deep = [mirrors.node("deep", "0", needs=[(HDF5, "link", "")])]
+    for number in range(1, 4):
+        deep.append(mirrors.node("deep", str(number), needs=[(deep[-1], "link", "")]))
+    mirrors.write_v3(
+        tmp_path / "one", mirrors.index(mirrors.installs([CURL], []))
+    )  # and zlib, as it names it
+    mirrors.write_v3(tmp_path / "two", mirrors.index(mirrors.installs([*deep, HDF5, ZLIB], [GCC])))
+    mirrors.write_v3(tmp_path / "former", mirrors.index(mirrors.installs([deep[0]], [])))
+    for name in ("one", "two", "former"):
+        opened.sync(f"here/{name}", tmp_path / name)
+    mirrors.write_v3(tmp_path / "former", mirrors.index(mirrors.installs([CURL], [])))
+    opened.sync("here/former", tmp_path / "former")
+
+    opened.remove("here/two")
+
+    needed = {one["hash"] for one in (CURL, ZLIB, GCC, deep[0], HDF5)}
+    assert {one for (one,) in opened.rows("SELECT hash FROM spec")} == needed
+    assert check(opened.catalogue).findings == ()
 
 
 def test_what_is_known_of_a_spec_grows_from_an_edge_to_a_page_to_a_record(

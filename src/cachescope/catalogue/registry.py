@@ -8,8 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, func, insert, select, update
 
 from cachescope.catalogue import schema as t
+from cachescope.catalogue.bulk import fast_rows
 from cachescope.catalogue.highest_presence import renew_presence
-from cachescope.catalogue.summaries import chunks, summarise_ref
+from cachescope.catalogue.orphans import forget_orphans_among
+from cachescope.catalogue.summaries import summarise_ref
 from cachescope.catalogue.times import from_stored, to_stored
 from cachescope.model.errors import NotInCatalogue, UserInputError
 from cachescope.model.identity import ROOT, MirrorName, PackageName, Ref, SourceName, Stack, ViewName
@@ -27,7 +29,6 @@ __all__ = [
     "ensure_mirror",
     "ensure_source",
     "find_mirror",
-    "forget_orphans",
     "forget_page",
     "known_sources",
     "mirrors",
@@ -144,10 +145,10 @@ def remove_mirror(connection: Connection, name: MirrorName) -> None:
     if mirror_id is None:
         raise NotInCatalogue(f"there is no mirror {name}", hint="'cachescope caches' lists the mirrors")
     ids = select(t.source.c.id).where(t.source.c.mirror_id == mirror_id)
-    standing = select(t.presence.c.spec_id).where(
-        t.presence.c.source_id.in_(ids), t.presence.c.until.is_(None)
-    )
-    spec_ids = connection.execute(standing.distinct()).scalars().all()
+    listed = select(t.presence.c.spec_id, t.presence.c.until).where(t.presence.c.source_id.in_(ids))
+    rows = list(fast_rows(connection, listed))
+    told = {key for key, _ in rows}
+    standing = sorted({key for key, until in rows if until is None})
     for table in (t.presence, t.snapshot, t.document, t.archive, t.named_blob):
         connection.execute(delete(table).where(table.c.source_id.in_(ids)))
     connection.execute(delete(t.source).where(t.source.c.mirror_id == mirror_id))
@@ -157,25 +158,9 @@ def remove_mirror(connection: Connection, name: MirrorName) -> None:
             t.package_summary.c.ref == name.ref, t.package_summary.c.stack == name.stack
         )
     )
-    forget_orphans(connection)
-    renew_presence(connection, spec_ids)
+    forget_orphans_among(connection, told)
+    renew_presence(connection, standing)
     summarise_ref(connection, name.ref)
-
-
-def forget_orphans(connection: Connection) -> int:
-    """Delete the specs that no source speaks of, now or formerly, and that none of those depends on; returns how many."""
-    kept = select(t.presence.c.spec_id.label("id")).cte("kept", recursive=True)
-    kept = kept.union(select(t.edge.c.child_id).join(kept, kept.c.id == t.edge.c.parent_id))
-    orphans = (
-        connection.execute(select(t.spec.c.id).where(t.spec.c.id.not_in(select(kept.c.id)))).scalars().all()
-    )
-    for some in chunks(orphans):
-        connection.execute(delete(t.edge).where(t.edge.c.parent_id.in_(some)))
-        connection.execute(delete(t.spec_record).where(t.spec_record.c.spec_id.in_(some)))
-        connection.execute(delete(t.archive).where(t.archive.c.spec_id.in_(some)))
-        connection.execute(delete(t.named_blob).where(t.named_blob.c.spec_id.in_(some)))
-        connection.execute(delete(t.spec).where(t.spec.c.id.in_(some)))
-    return len(orphans)
 
 
 def known_sources(connection: Connection, name: MirrorName) -> Sequence[KnownSource]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, delete, func, select
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.engine import Catalogue, usable
 from cachescope.catalogue.knowledge import Knowledge
-from cachescope.catalogue.registry import forget_orphans
+from cachescope.catalogue.orphans import forget_orphans
 from cachescope.catalogue.revisions import REVISIONS
 from cachescope.catalogue.times import from_stored, to_stored
 from cachescope.model.upkeep import CatalogueStatus, VacuumReport
