@@ -88,7 +88,8 @@ def _insert(connection: Connection, table: Table, values: Iterable[object]) -> N
 def _statement(table: Table, rows: int) -> str:
     columns = ", ".join(f'"{column.name}"' for column in table.columns)
     one = f"({', '.join('?' * len(table.columns))})"
-    return f'INSERT INTO "{table.name}" ({columns}) VALUES {", ".join([one] * rows)}'  # noqa: S608 - names of our tables
+    # Whatever fails ends the transaction: SQLite need not be able to take back this one statement, page by page.
+    return f'INSERT OR FAIL INTO "{table.name}" ({columns}) VALUES {", ".join([one] * rows)}'  # noqa: S608 - names of our tables
 
 
 def _copy(connection: Connection, table: Table, rows: Iterable[tuple[object, ...]]) -> None:
