@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from cachescope.catalogue import schema as t
-from cachescope.catalogue.bulk import bulk_insert, indexes_last, rows_by_key
+from cachescope.catalogue.bulk import bulk_insert, fast_rows, indexes_last, rows_by_key
 from cachescope.catalogue.edge_names import EdgeNames
 from cachescope.catalogue.interning import Interned
 from cachescope.catalogue.knowledge import Knowledge
@@ -29,6 +29,10 @@ __all__ = ["SpecWriter", "Standing", "Written"]
 
 _MANY = 20_000
 """Specs from which on the indexes of an empty table are better made behind them."""
+
+
+_SCANNED = 4
+"""Specs that are passed over in the time in which one is looked up."""
 
 
 class Standing(NamedTuple):
@@ -78,7 +82,11 @@ class SpecWriter:
         if self._is_empty:
             return {}
         columns = (t.spec.c.hash, t.spec.c.id, t.spec.c.knowledge, t.spec.c.verdict, t.spec.c.presence)
-        rows = rows_by_key(self._connection, columns, t.spec.c.hash, hashes)
+        if len(hashes) * _SCANNED < self._next:
+            rows = rows_by_key(self._connection, columns, t.spec.c.hash, hashes)
+        else:
+            wanted = frozenset(hashes)
+            rows = (row for row in fast_rows(self._connection, select(*columns)) if row[0] in wanted)
         return {row[0]: Standing._make(row[1:]) for row in rows}
 
     def keys_of(self, hashes: Collection[DagHash]) -> dict[DagHash, int]:
