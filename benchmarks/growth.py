@@ -1,7 +1,7 @@
 """How time, memory and bytes grow with the size of a mirror: the benchmark of a sync at several sizes, and its plots."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,13 +24,19 @@ class Point:
     figures: SyncFigures
 
 
-def benchmark(plan: Plan, sizes: Sequence[int], spack_up_to: int) -> tuple[Point, ...]:
-    """Measure each size in turn; Spack only up to a size, since it takes minutes and gigabytes there."""
+def benchmark(
+    plan: Plan, sizes: Sequence[int], spack_up_to: int, known: Mapping[int, SyncFigures] | None = None
+) -> tuple[Point, ...]:
+    """Measure each size in turn; Spack only up to a size, since it takes minutes and gigabytes there.
+
+    ``known`` has figures of sizes that this run has measured already.
+    """
     points = []
     for records in sizes:
         print(f" {records:,} records", flush=True)
         spack = plan.spack if records <= spack_up_to else None
-        points.append(Point(records, sync.benchmark(replace(plan, records=records, spack=spack))))
+        figures = (known or {}).get(records) or sync.benchmark(replace(plan, records=records, spack=spack))
+        points.append(Point(records, figures))
     return tuple(points)
 
 

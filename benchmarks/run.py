@@ -121,7 +121,7 @@ def _publish(name: str, lines: Lines, command: str, report: Path | None) -> None
         report.write_text(replace_block(text, name, block), encoding="utf-8")
 
 
-def _benchmarks(
+def _benchmarks(  # noqa: C901 - one piece for each block of the report
     plan: sync.Plan, profile: Profile, options: argparse.Namespace
 ) -> dict[str, Callable[[], Lines]]:
     """Return what measures each benchmark and gives the lines of its table, in the order of the report."""
@@ -131,10 +131,17 @@ def _benchmarks(
         _or(options.bucket_specs, profile.bucket.specs),
     )
     plots = plan.data / "plots" if options.no_report else options.report.with_suffix("")
+    growth_runs = _or(options.runs, profile.growth_runs)
+    synced: dict[int, sync.SyncFigures] = {}
+
+    def of_sync() -> Lines:
+        figures = sync.benchmark(plan)
+        synced.update(_point(plan, figures, growth_runs, profile))
+        return sync.block(plan, figures)
 
     def of_growth() -> Lines:
-        small = replace(plan, runs=_or(options.runs, profile.growth_runs))
-        points = growth.benchmark(small, options.sizes or profile.sizes, profile.spack_up_to)
+        small = replace(plan, runs=growth_runs)
+        points = growth.benchmark(small, options.sizes or profile.sizes, profile.spack_up_to, synced)
         return growth.block(small, points, plots, profile.spack_up_to)
 
     def of_bucket() -> Lines:
@@ -176,7 +183,7 @@ def _benchmarks(
 
     return {
         "start": lambda: start.block(plan, start.benchmark(plan)),
-        "sync": lambda: sync.block(plan, sync.benchmark(plan)),
+        "sync": of_sync,
         "growth": of_growth,
         "bucket": of_bucket,
         "packages": of_packages,
@@ -187,6 +194,14 @@ def _benchmarks(
         "virtual": of_virtual,
         "blobs": lambda: blobs.block(plan, blobs.benchmark(plan, profile.load_seconds), profile.load_seconds),
     }
+
+
+def _point(
+    plan: sync.Plan, figures: sync.SyncFigures, growth_runs: int, profile: Profile
+) -> Mapping[int, sync.SyncFigures]:
+    """Return the point that the curves have in common with the sync of one size: at full size it takes a quarter of an hour."""
+    is_same = plan.runs == growth_runs and (plan.spack is None or plan.records <= profile.spack_up_to)
+    return {plan.records: figures} if is_same else {}
 
 
 def _query_plan(plan: sync.Plan, catalogue: Path | None, mirror: Path | None) -> queries.Plan:
