@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from cachescope.catalogue.run_closures import Dependencies
 from cachescope.jobs.virtual_definition import lock_shape, make_definition
-from cachescope.jobs.virtual_serving import report_of
+from cachescope.jobs.virtual_serving import report_of, sizes_of
 from cachescope.jobs.virtual_writing import Current, VirtualWriter
 from cachescope.model.errors import CatalogueUnusable, NotInCatalogue, UserInputError
 from cachescope.model.mirror import Layout
@@ -204,6 +205,62 @@ def test_an_index_is_written_once_for_each_state_of_the_catalogue(
     assert second.written.facts.written_at > first.written.facts.written_at
     assert _present(second) == {"app", "lib"}
     assert list(second.older) == [first.written.folder], "a client may still ask for the index before"
+
+
+def test_sizes_are_those_that_are_known_when_they_are_told(opened: OpenCatalogue, tmp_path: Path) -> None:
+    """A sync of sizes makes no snapshot, so the index that is written stays as it is."""
+    opened.sync("crafted", V3)
+    before = _current(opened, tmp_path, "crafted")
+    report = report_of(opened.catalogue, before)
+    assert (report.bytes_known, report.sizes_known) == (0, 0)
+    opened.sizes()
+    after = _current(opened, tmp_path, "crafted")
+    assert after.written.folder == before.written.folder
+    told = report_of(opened.catalogue, after)
+    assert 0 < told.sizes_known <= told.present
+    here = "size IS NOT NULL AND state = 0 AND hash IN ({})".format(
+        ", ".join(f"'{one}'" for one, record in _records(after).items() if record["in_buildcache"])
+    )
+    stated = opened.rows(
+        f"SELECT sum(size), count(*) FROM archive JOIN spec ON spec.id = spec_id WHERE {here}"  # noqa: S608 - hashes
+    )
+    assert stated == [(told.bytes_known, told.sizes_known)]
+    fresh = report_of(opened.catalogue, _current(opened, tmp_path / "fresh", "crafted"))
+    assert (fresh.bytes_known, fresh.sizes_known) == (told.bytes_known, told.sizes_known)
+
+
+def test_each_binary_counts_with_its_size_at_the_source_that_gives_it(
+    opened: OpenCatalogue, tmp_path: Path
+) -> None:
+    one, other = (write_binaries(tmp_path / name, [LIB], [GLIBC]) for name in ("one", "other"))
+    for name, folder in (("one", one), ("other", other)):
+        opened.sync(name, folder)
+    opened.sizes("other")
+    for order, known in ((("one", "other"), 0), (("other", "one"), 1)):
+        assert report_of(opened.catalogue, _current(opened, tmp_path, *order)).sizes_known == known
+
+
+def test_sizes_need_a_statement_for_each_source(
+    opened: OpenCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "other"):
+        more = mirrors.node(f"of-{name}")
+        opened.sync(name, write_binaries(tmp_path / name, [LIB, more], [GLIBC]))
+    opened.sizes()
+    current = _current(opened, tmp_path, "one", "other")
+    named = sizes_of(opened.catalogue, current)
+    statements: list[str] = []
+
+    def note(*arguments: object) -> None:
+        statements.append(str(arguments[2]))
+
+    event.listen(opened.catalogue.engine, "before_cursor_execute", note)
+    monkeypatch.setattr("cachescope.catalogue.virtual_facts._FEW", 0)
+    looked_through = sizes_of(opened.catalogue, current)
+    event.remove(opened.catalogue.engine, "before_cursor_execute", note)
+    assert looked_through == named
+    assert named.specs == 3
+    assert len([one for one in statements if "archive" in one]) == len(statements) == 2
 
 
 def test_where_the_disk_is_full_the_state_before_is_served(

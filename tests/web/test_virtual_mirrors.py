@@ -543,6 +543,17 @@ def test_the_page_says_how_to_use_it_and_what_is_left_out(lab: Client) -> None:
     assert lab("/mirror/none/", Accept="text/html").status == 404
 
 
+def test_the_page_tells_sizes_that_are_read_while_it_is_served(lab: Client, opened: OpenCatalogue) -> None:
+    def told() -> Any:
+        return json.loads(lab("/api/v1/mirror/lab/").body)["bytes"]
+
+    assert told() == {"known": 0, "specs": 0}
+    opened.sizes()
+    assert told()["specs"] == 2
+    assert told()["known"] > 0
+    assert "0 of 2 known" not in lab("/mirror/lab/", Accept="text/html").body.decode()
+
+
 @pytest.mark.skipif(not has_gpg(), reason="no gpg to sign with")
 def test_signatures_are_intact_from_end_to_end(opened: OpenCatalogue, tmp_path: Path) -> None:
     with new_signer(tmp_path / "signer") as signer:

@@ -15,10 +15,12 @@ from cachescope.model.archive import ArchiveState, Binary
 from cachescope.model.identity import DagHash
 from cachescope.model.virtual import LackingSpec
 
-__all__ = ["binaries", "binary_by_hash", "known_bytes", "lacking_specs", "package_count"]
+__all__ = ["KnownBytes", "binaries", "binary_by_hash", "known_bytes", "lacking_specs", "package_count"]
 
 _LISTED = 50
 _EXAMPLES = 5
+_FEW = 500
+"""Specs that a statement can name; of a source that gives more, all that is known is looked through."""
 
 
 class KnownBytes(NamedTuple):
@@ -37,15 +39,26 @@ def package_count(connection: Connection, keys: Iterable[int]) -> int:
     return len(names)
 
 
-def known_bytes(connection: Connection, present: Mapping[int, int]) -> KnownBytes:
-    """Sum the sizes of archives, each at the source that gives it. 1 statement a source."""
+def known_bytes(connection: Connection, given: Mapping[DagHash, int]) -> KnownBytes:
+    """Sum the sizes of archives, each at the source that gives it, as far as they are known now. 1 statement a source."""
+    by_source: dict[int, list[DagHash]] = {}
+    for dag_hash, source in given.items():
+        by_source.setdefault(source, []).append(dag_hash)
     total = known = 0
-    for source in sorted(set(present.values())):
-        statement = select(t.archive.c.spec_id, t.archive.c.size).where(
-            t.archive.c.source_id == source, t.archive.c.state == int(ArchiveState.STATED)
+    for source, hashes in sorted(by_source.items()):
+        statement = (
+            select(t.spec.c.hash, t.archive.c.size)
+            .join(t.archive, t.archive.c.spec_id == t.spec.c.id)
+            .where(
+                t.archive.c.source_id == source,
+                t.archive.c.state == int(ArchiveState.STATED),
+                t.archive.c.size.is_not(None),
+            )
         )
-        for key, size in fast_rows(connection, statement):
-            if present.get(key) == source and size is not None:
+        if len(hashes) <= _FEW:
+            statement = statement.where(t.spec.c.hash.in_(hashes))
+        for dag_hash, size in fast_rows(connection, statement):
+            if given.get(dag_hash) == source:
                 total, known = total + size, known + 1
     return KnownBytes(total, known)
 

@@ -12,7 +12,7 @@ The tables are searched in the file, mapped, so that all processes of a server s
 
 import mmap
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -54,8 +54,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     present: int
     mentioned: int
     packages: int
-    bytes_known: int
-    sizes_known: int
     left_out: int
     lacking: list[LackingSpec]
     absent: list[DagHash]
@@ -86,6 +84,19 @@ class WrittenMirror:
         table = self._given.get(layout)
         found = table.find(dag_hash) if table is not None else None
         return int.from_bytes(found, "big") if found is not None else None
+
+    def given(self, order: Mapping[int, int]) -> Mapping[DagHash, int]:
+        """Return the key of the source that gives each present spec: of two layouts that of the first source.
+
+        ``order`` is the place of each source, by its key.
+        """
+        found: dict[DagHash, int] = {}
+        for table in self._given.values():
+            for dag_hash, value in table.rows():
+                known, source = DagHash(dag_hash.decode()), int.from_bytes(value, "big")
+                if known not in found or order[source] < order[found[known]]:
+                    found[known] = source
+        return found
 
     def lacks(self, dag_hash: DagHash) -> DagHash | None:
         """Return what a spec lacks that is left out; None for any other."""
@@ -120,6 +131,12 @@ class _Table:
             self._data = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) if size else b""
         finally:
             os.close(descriptor)
+
+    def rows(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield all rows: a hash, and what stands with it."""
+        for start in range(0, len(self._data), self._row):
+            row = self._data[start : start + self._row]
+            yield row[:DAG_HASH_LENGTH], row[DAG_HASH_LENGTH:]
 
     def find(self, dag_hash: DagHash) -> bytes | None:
         wanted = dag_hash.encode()

@@ -14,7 +14,7 @@ from cachescope.catalogue.blob_places import are_blobs_noted
 from cachescope.catalogue.engine import Catalogue
 from cachescope.catalogue.registry import find_mirror, source_statuses
 from cachescope.catalogue.virtual_definitions import defined_mirror, defined_mirrors
-from cachescope.catalogue.virtual_facts import binary_by_hash
+from cachescope.catalogue.virtual_facts import KnownBytes, binary_by_hash, known_bytes
 from cachescope.formats.index_writing import INDEX_MEDIA_TYPE, LAYOUT_DOCUMENT, manifest_text, stored_blob
 from cachescope.formats.layouts import archive_path, spec_document_paths, spec_manifest_path
 from cachescope.formats.mirror_requests import Asked, BlobAsked, Fixed, KeyAsked, SpecAsked, read_mirror_path
@@ -40,7 +40,7 @@ from cachescope.model.virtual import (
 )
 from cachescope.model.virtual_answers import Document, MirrorAnswer, StoredFile
 
-__all__ = ["VirtualServing", "report_of"]
+__all__ = ["VirtualServing", "report_of", "sizes_of"]
 
 _JSON = "application/json"
 _BYTES = "application/octet-stream"
@@ -81,6 +81,7 @@ class VirtualServing:
         self._asking_keys = AwaitedWork[Keyring]()
         marker = catalogue.database.marker
         self._currents = AnswerMemory[Current](marker, most=_MOST_MIRRORS)
+        self._sizes = AnswerMemory[KnownBytes](marker, most=_MOST_MIRRORS)
         self._documents = AnswerMemory[Document](marker, most=_MOST_DOCUMENTS)
         self._kept_blobs = AnswerMemory[Digest](marker)
         self._blob_places = AnswerMemory[Sequence[BlobPlace]](marker)
@@ -115,7 +116,15 @@ class VirtualServing:
             if one.name not in failures or failures[one.name].at < one.at:
                 failures[one.name] = one
         named = [failures[one.name] for one in current.sources if one.name in failures]
-        return replace(report_of(self._catalogue, current), failures=tuple(dict.fromkeys(named)))
+        return replace(self._report(current), failures=tuple(dict.fromkeys(named)))
+
+    def _report(self, current: Current) -> VirtualReport:
+        # A sync of sizes changes no snapshot, so nothing is written anew; but it changes the catalogue.
+        state = self._sizes.state()
+        key = str(current.written.folder)
+        sizes = self._sizes.get(key) or sizes_of(self._catalogue, current)
+        self._sizes.keep(key, sizes, state)
+        return report_of(self._catalogue, current, sizes)
 
     def ready(self, path: str) -> Document | StoredFile | None:
         """What stands at a path, as it was found out before."""
@@ -302,9 +311,22 @@ class _Places:
     places: Sequence[BlobPlace]
 
 
-def report_of(catalogue: Catalogue, current: Current) -> VirtualReport:
-    """Return what is in a mirror, as it was written, and how fresh its sources are."""
+def sizes_of(catalogue: Catalogue, current: Current) -> KnownBytes:
+    """Return how large the binaries of a mirror are, as far as that is known now. 1 statement a source."""
+    order = {one.id: place for place, one in enumerate(current.sources)}
+    given = current.written.given(order)
+    with catalogue.reading() as connection:
+        return known_bytes(connection, given)
+
+
+def report_of(catalogue: Catalogue, current: Current, sizes: KnownBytes | None = None) -> VirtualReport:
+    """Return what is in a mirror, as it was written, and how large and how fresh it is now.
+
+    1 statement, and unless ``sizes`` are given those of ``sizes_of``.
+    """
     facts = current.written.facts
+    if sizes is None:
+        sizes = sizes_of(catalogue, current)
     with catalogue.reading() as connection:
         known = {(one.name, one.layout, one.view): one for one in source_statuses(connection)}
     keys = [(one.name.mirror, one.layout, one.name.view) for one in current.sources]
@@ -314,8 +336,8 @@ def report_of(catalogue: Catalogue, current: Current) -> VirtualReport:
         present=facts.present,
         mentioned=facts.mentioned,
         packages=facts.packages,
-        bytes_known=facts.bytes_known,
-        sizes_known=facts.sizes_known,
+        bytes_known=sizes.bytes,
+        sizes_known=sizes.specs,
         left_out=facts.left_out,
         lacking=tuple(facts.lacking),
         absent=tuple(facts.absent),

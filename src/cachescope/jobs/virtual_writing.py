@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from cachescope.catalogue.engine import Catalogue
 from cachescope.catalogue.originals import RecordReader
-from cachescope.catalogue.virtual_facts import binaries, known_bytes, lacking_specs, package_count
+from cachescope.catalogue.virtual_facts import binaries, lacking_specs, package_count
 from cachescope.catalogue.virtual_selection import SelectedIndex, Selection, select_virtual
 from cachescope.catalogue.virtual_sources import sources_of_virtual, state_of_virtual
 from cachescope.formats.index_writing import index_end, index_record, index_start
@@ -199,14 +199,11 @@ class VirtualWriter:
         lacking = {*selection.left_out, *selection.left_out.values()}
         known = {key: one.hash for key, one in binaries(connection, lacking).items()}
         write_left_out(folder, sorted((known[key], known[one]) for key, one in selection.left_out.items()))
-        sizes = known_bytes(connection, selection.present)
         return Facts(
             definition=_definition(mirror, {one.id for one in selection.sources}),
             present=len(selection.present),
             mentioned=len(hashes) - len(selection.present),
             packages=package_count(connection, selection.present),
-            bytes_known=sizes.bytes,
-            sizes_known=sizes.specs,
             left_out=len(selection.left_out),
             lacking=list(lacking_specs(connection, selection)),
             absent=list(selection.absent),
