@@ -8,7 +8,10 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
+from cachescope import compose
+from cachescope.catalogue.virtual_definitions import define_virtual
 from cachescope.jobs.lock_answers import CatalogueLockAnswers
+from cachescope.jobs.virtual_definition import make_definition
 from cachescope.web.lock_files import UploadLimits
 from tests.catalogues import OpenCatalogue
 from tests.web.conftest import served
@@ -27,7 +30,14 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[
         specs = read_small(opened, folder)
         answers = CatalogueLockAnswers(opened.catalogue, most_specs=1000)
         compared = f"/compare/{specs[2]['hash']}/{specs[4]['hash']}?ref=develop"
-        with served(opened.reader, lock_answers=answers, limits=UploadLimits(largest=10**6)) as origin:
+        with opened.catalogue.writing() as connection:
+            define_virtual(connection, make_definition("lab", ["ref:develop"]), now=opened.clock)
+        chosen = compose.settings({"db": str(opened.file)})
+        limits = UploadLimits(largest=10**6)
+        with (
+            compose.virtual_mirrors(opened.catalogue, chosen) as virtual,
+            served(opened.reader, lock_answers=answers, limits=limits, virtual=virtual) as origin,
+        ):
             yield (
                 origin,
                 [
@@ -80,6 +90,7 @@ def test_every_link_form_and_picture_answers(small: tuple[str, list[str]]) -> No
         "compare",
         "caches",
         "cache",
+        "mirror",
         "about",
         "search",
         "coverage",

@@ -10,6 +10,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 
+from cachescope.catalogue.virtual_definitions import define_virtual
+from cachescope.jobs.virtual_definition import make_definition
 from cachescope.present.static_addresses import spec_file
 from cachescope.web.routes import ROUTES
 from cachescope.web.static_export import Task
@@ -110,6 +112,17 @@ def test_the_same_catalogue_gives_the_same_bytes_at_any_time(
     opened.pass_time(30)
     assert export(opened) == files
     assert not [name for name, data in files.items() if b" ago" in data and name.endswith(".html")]
+
+
+def test_virtual_mirrors_need_a_server_and_no_file_leads_to_them(
+    tmp_path: Path,
+) -> None:
+    with OpenCatalogue(tmp_path / "catalogue.sqlite") as opened:
+        read_small(opened, tmp_path)
+        before = export(opened)
+        with opened.catalogue.writing() as connection:
+            define_virtual(connection, make_definition("lab", ["develop/e4s"]), now=opened.clock)
+        assert export(opened) == before
 
 
 def test_another_mirror_leaves_the_pages_of_specs_as_they_were(tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ from tests.binaries import (
 from tests.catalogues import OpenCatalogue
 from tests.servers import Answer, MirrorServer
 from tests.web.conftest import served
+from tests.web.site import Document
+from tests.web.test_statements import counting
 
 INDEX = "v3/manifests/index/index.manifest.json"
 MISSING = [
@@ -525,6 +527,44 @@ def test_below_a_base_path_the_page_names_that(opened: OpenCatalogue, source: Pa
     with serving(opened, tmp_path, base_path="/cachescope") as client:
         page = client("/mirror/lab/", Accept="text/html").body.decode()
     assert f"spack mirror add lab {client.site}/cachescope/mirror/lab" in page
+
+
+def test_the_list_of_caches_leads_to_each_virtual_mirror(
+    opened: OpenCatalogue, source: Path, tmp_path: Path
+) -> None:
+    opened.sync("site", source)
+    settings = "[virtual.small]\nfrom = ['site']\nfilter = 'app'\n"
+    with serving(opened, tmp_path, settings, base_path="/cachescope") as client:
+        define(opened, "lab", "site", "ref:site", incomplete=True)
+        html = client("/caches", Accept="text/html").body.decode()
+        page = Document(html)
+        links = [one.attributes["href"] for one in page.all("a")]
+        for name in ("lab", "small"):
+            assert links.count(f"/cachescope/mirror/{name}/") == 1
+            assert client(f"/mirror/{name}/", Accept="text/html").status == 200
+        rows = [" ".join(one.text.split()) for one in page.all("tr")]
+        assert rows[-2:] == [
+            "labsite/root, ref:siteincomplete closures present too",
+            "smallsite/rootfilter app",
+        ]
+        assert "/mirror/" not in client("/caches?ref=site", Accept="text/html").body.decode()
+        told = client("/caches", Accept="application/json").body
+        assert told == client("/api/v1/caches").body, "the API lists them at an address of their own"
+
+
+def test_the_list_of_caches_has_room_for_many_virtual_mirrors(
+    opened: OpenCatalogue, source: Path, tmp_path: Path
+) -> None:
+    opened.sync("site", source)
+    many = " ".join(f"+variant{number}" for number in range(40))
+    for number in range(70):
+        define(opened, f"lab-{number:03}", "site", query=f"app {many}")
+    with serving(opened, tmp_path) as client, counting(opened) as counted:
+        html = client("/caches", Accept="text/html").body.decode()
+    assert html.count('href="/mirror/') == 50
+    assert "the first 50 of 70" in html
+    assert len(html) < 100_000
+    assert len(counted) == 2, "the list of sources, and the definitions"
 
 
 def test_the_page_says_how_to_use_it_and_what_is_left_out(lab: Client) -> None:

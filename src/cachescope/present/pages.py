@@ -6,7 +6,7 @@ reading, such as cuts of long lists. The two large pages have modules of their o
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from cachescope.model.errors import AmbiguousHash, CachescopeError, NotInCatalog
 from cachescope.model.identity import MirrorName, PackageName
 from cachescope.model.results import PackageList, PackageSummary, RefStacks, SearchResult, SpecSummary
 from cachescope.model.sources import SourceStatus
+from cachescope.model.virtual import VirtualMirror
 from cachescope.present import urls, wording
 from cachescope.present.cursors import write_cursor
 from cachescope.present.urls import Scope
@@ -40,10 +41,12 @@ __all__ = [
     "search_page",
     "search_question",
     "suggestions_page",
+    "with_virtual",
 ]
 
 PACKAGES_PER_PAGE = 500
 CACHES_PER_PAGE = 100
+_VIRTUAL_LISTED = 50
 DEFAULT_LIMIT = 50
 """Specs of a search that are asked for unless the request says otherwise."""
 
@@ -149,6 +152,20 @@ class CachesPage:
     """Those of this page."""
 
     pager: Pager
+    virtual: tuple[VirtualMirror, ...] = ()
+    """Mirrors that the server makes of these, on the first page of all; a site of files has none."""
+
+    @property
+    def virtual_listed(self) -> tuple[VirtualMirror, ...]:
+        """Those of them that the page has room for."""
+        return self.virtual[:_VIRTUAL_LISTED]
+
+
+def with_virtual(page: CachesPage, mirrors: Callable[[], Sequence[VirtualMirror]]) -> CachesPage:
+    """Add the virtual mirrors where all sources are listed; ``mirrors`` is asked only there."""
+    if page.frame.scope != urls.EVERYWHERE or page.pager.page > 1:
+        return page
+    return replace(page, virtual=tuple(mirrors()))
 
 
 def caches_page(sources: Sequence[SourceStatus], request: PageRequest) -> CachesPage:

@@ -27,6 +27,7 @@ from cachescope.present.pages import CachesPage, ErrorPage, Frame, PackagesPage,
 from cachescope.present.spec_page import SpecPage
 from cachescope.present.static_addresses import StaticAddresses
 from cachescope.present.surfaces import Page
+from cachescope.present.virtual import conditions, source_text
 from cachescope.present.virtual_page import VirtualPage
 
 __all__ = ["Framed", "HtmlWriter", "StaticFile", "static_files"]
@@ -133,6 +134,8 @@ class HtmlWriter:
             finalize=_shown,
         )
         self._environment.filters["cut"] = wording.cut
+        self._environment.filters["source_text"] = source_text
+        self._environment.filters["virtual_conditions"] = conditions
         self._environment.filters["shell"] = lambda value: shlex.quote(str(value))
         self._environment.globals.update(
             urls=urls,

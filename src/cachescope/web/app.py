@@ -24,7 +24,7 @@ from cachescope.model.lock_answers import LockAnswers
 from cachescope.model.services import CatalogueReader
 from cachescope.model.virtual_answers import VirtualMirrors
 from cachescope.present import urls
-from cachescope.present.pages import ErrorPage, Moved, SearchPage, error_page
+from cachescope.present.pages import CachesPage, ErrorPage, Moved, SearchPage, error_page, with_virtual
 from cachescope.present.surfaces import Page, json_of, next_part, text_of
 from cachescope.present.to_html import HtmlWriter, static_files
 from cachescope.web.compression import Precoded, chosen_coding, coded, is_worthwhile, tag_of_coding
@@ -103,6 +103,7 @@ def create_app(
         on_error=on_error,
         takes_lock_files=takes_lock_files,
         base_path=base_path,
+        virtual=virtual,
     )
     handlers = HealthPages(reader, now=now, send=site.sent, oldest=oldest, counted=counted).handlers()
     handlers.append(
@@ -168,7 +169,9 @@ class _Site:
         on_error: Callable[[Exception], str],
         takes_lock_files: bool,
         base_path: str,
+        virtual: VirtualMirrors | None,
     ) -> None:
+        self._virtual = virtual
         self._reader = reader
         self._now = now
         self._on_error = on_error
@@ -190,6 +193,8 @@ class _Site:
                 now=self._now(),
             )
             page = route.answer(self._reader, asked)
+            if isinstance(page, CachesPage) and self._virtual is not None:
+                page = with_virtual(page, self._virtual.mirrors)
             cache = f"public, max-age={route.lifetime}"
             if isinstance(page, Moved):
                 return _moved(request, page.address, cache, base_path=self._base_path)
