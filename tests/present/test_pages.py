@@ -20,7 +20,7 @@ from cachescope.model.results import (
     Place,
     RefStacks,
 )
-from cachescope.present.home_page import home_page
+from cachescope.present.home_page import featured_ref, home_page
 from cachescope.present.package_page import PackagePage, package_page, separation
 from cachescope.present.pages import PageRequest, caches_page, packages_page
 from cachescope.present.spec_page import SpecPage, headline, spec_page
@@ -178,7 +178,31 @@ def test_ref_is_as_fresh_as_its_newest_copy() -> None:
     assert row.snapshot_at == old.snapshot_at
 
 
-def test_home_features_the_chosen_ref_or_the_first() -> None:
+@pytest.mark.parametrize(
+    ("held", "featured"),
+    [
+        ([("v3-unsigned", 4, 0), ("lab", 17_604, 0), ("abc", 30, 0)], "lab"),
+        ([("develop", 4, 0), ("lab", 17_604, 0)], "develop"),
+        ([("v1.0", 7, 0), ("v0.23", 7, 0)], "v1.0"),
+        ([("pages", 0, 9), ("abc", 0, 0)], "pages"),
+        ([("b", 0, 0), ("a", 0, 0)], "b"),
+        ([], None),
+    ],
+)
+def test_home_features_the_main_ref_or_that_of_most_binaries(
+    held: list[tuple[str, int, int]], featured: str | None
+) -> None:
+    refs = [
+        RefStacks(ref=Ref(ref), stacks=(Stack("root"),), counts=Counts(present, 0, unstated), packages=1)
+        for ref, present, unstated in held
+    ]
+    assert featured_ref(refs, PageRequest(now=NOW)) == featured
+    chosen = PageRequest(now=NOW, scope=Scope(Ref("abc")))
+    expected = "abc" if "abc" in [ref for ref, _, _ in held] else featured
+    assert featured_ref(refs, chosen) == expected
+
+
+def test_home_features_the_chosen_ref_or_develop() -> None:
     chosen = replace(REQUEST, scope=Scope(Ref("site")))
     for request, ref in ((REQUEST, "develop"), (chosen, "site"), (PageRequest(now=NOW), "develop")):
         page = home_page(REFS, CATALOGUE.sources(), request)

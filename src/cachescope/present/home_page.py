@@ -17,6 +17,7 @@ __all__ = ["Growth", "HomePage", "RefRow", "featured_ref", "home_page"]
 _HOME_SOURCES = 40
 _HOME_REFS = 100
 _HOME_CHANGES = 8
+_MAIN_REF = Ref("develop")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ class HomePage:
     """The refs, each with its freshness; the first hundred."""
 
     featured: RefRow | None
-    """The ref whose mirrors are listed: the chosen one, else the first; None without any."""
+    """The ref whose mirrors are listed: as ``featured_ref`` says; None without any."""
 
     listed: tuple[SourceStatus, ...]
     """Sources of the featured ref, cut to what a first page can hold."""
@@ -66,9 +67,17 @@ class HomePage:
 
 
 def featured_ref(refs: Sequence[RefStacks], request: PageRequest) -> Ref | None:
-    """Return the ref whose mirrors the first page lists: the chosen one, else the first; None without any."""
+    """Return the ref whose mirrors the first page lists; None without any.
+
+    The chosen one, else ``develop``, else that of most binaries; of as many the first.
+    """
     names = [one.ref for one in refs]
-    return request.scope.ref if request.scope.ref in names else next(iter(names), None)
+    for wanted in (request.scope.ref, _MAIN_REF):
+        if wanted in names:
+            return wanted
+    # Without a main line the order of the refs says little: the first may be a mirror of four binaries.
+    most = max(refs, key=lambda one: (one.counts.present, one.counts.unstated), default=None)
+    return most.ref if most is not None else None
 
 
 def home_page(
