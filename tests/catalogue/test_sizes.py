@@ -163,6 +163,41 @@ def test_of_several_places_the_size_is_that_of_the_one_to_download_from(
     assert narrowed_closure.bytes == 1
 
 
+@pytest.mark.parametrize(
+    ("mirrors", "proposed", "size"),
+    [
+        # None: not asked for sizes; 0: asked, and there is no manifest.
+        ({"a": None, "b": None}, "a", None),
+        ({"a": None, "b": (2, False)}, "b", 2),
+        ({"a": 0, "b": None}, "b", None),
+        ({"a": (1, False), "b": (2, True)}, "b", 2),
+        ({"a": (1, True), "b": (2, True)}, "a", 1),
+        ({"a": (1, False), "root": (2, True)}, "root", 2),
+        ({"a": (1, True), "root": (2, True)}, "a", 1),
+    ],
+)
+def test_commands_name_a_mirror_that_was_read_and_is_signed(
+    opened: OpenCatalogue,
+    tmp_path: Path,
+    mirrors: dict[str, tuple[int, bool] | int | None],
+    proposed: str,
+    size: int | None,
+) -> None:
+    one = node("made")
+    for name, stated in mirrors.items():
+        write_v3(tmp_path / name, index(installs([one])))
+        if isinstance(stated, tuple):
+            document = spec_manifest(stated[0], signed=stated[1])
+            write(tmp_path / name, spec_manifest_place(one), document)
+        opened.sync(f"site/{name}", tmp_path / name)
+    asked = [f"site/{name}" for name, stated in mirrors.items() if stated is not None]
+    if asked:
+        opened.sizes(*asked)
+    report = opened.reader.spec(one["hash"])
+    assert report.commands[0].endswith(f"/{proposed}")
+    assert report.spec.size == size
+
+
 def test_a_circle_of_dependencies_has_an_end(opened: OpenCatalogue, tmp_path: Path) -> None:
     nodes = _chain(tmp_path, sizes={"app": 1, "lib": 10, "base": 100, "tool": 1000})
     opened.sync("site", tmp_path)

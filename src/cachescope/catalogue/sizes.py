@@ -41,15 +41,17 @@ def sizes_of(
 ) -> Mapping[int, int]:
     """Return the bytes of binaries that are present within a scope and whose size is known. 1 statement for 500.
 
-    Of several places the one counts that one would download from; ``sources`` are keys of those that count, None for all.
+    Of several places the one counts that one would download from, a signed one first. ``sources`` are keys of those that
+    count, None for all.
     """
     within = [] if sources is None else [t.source.c.id.in_(sources)]
-    chosen: dict[int, tuple[tuple[bool, bool, str], int]] = {}
+    chosen: dict[int, tuple[tuple[bool, tuple[bool, bool, str]], int]] = {}
     for some in chunks(spec_ids):
         rows = connection.execute(
             select(
                 t.archive.c.spec_id,
                 t.archive.c.size,
+                t.archive.c.signed,
                 t.mirror.c.ref,
                 t.mirror.c.stack,
                 t.source.c.layout,
@@ -71,8 +73,8 @@ def sizes_of(
                 *within,
             )
         )
-        for spec_id, size, ref, stack, layout, view in rows:
-            found = (download_order(stack, layout, f"{ref}/{stack}@{view}"), size)
+        for spec_id, size, signed, ref, stack, layout, view in rows:
+            found = ((not signed, download_order(stack, layout, f"{ref}/{stack}@{view}")), size)
             if spec_id not in chosen or found < chosen[spec_id]:
                 chosen[spec_id] = found
     return {spec_id: size for spec_id, (_, size) in chosen.items()}

@@ -302,7 +302,10 @@ def _ordered(edges: Sequence[tuple[int, EdgeKind]]) -> list[tuple[int, EdgeKind]
 
 
 def _commands(spec: SpecSummary, places: Sequence[Place], *, external: bool) -> tuple[str, ...]:
-    """Return the commands that use exactly this binary, from the mirror of a stack where there is one, not the largest."""
+    """Return the commands that use exactly this binary.
+
+    From a mirror whose manifest was read and is signed, if there is one; of several from that of a stack, not the largest.
+    """
     usable = [
         place
         for place in places
@@ -315,7 +318,10 @@ def _commands(spec: SpecSummary, places: Sequence[Place], *, external: bool) -> 
         return ()
     place = min(
         usable,
-        key=lambda one: download_order(one.source.mirror.stack, one.layout, str(one.source)),
+        key=lambda one: (
+            _doubt(one.archive),
+            download_order(one.source.mirror.stack, one.layout, str(one.source)),
+        ),
     )
     mirror = place.source.mirror
     label = mirror.ref if mirror.stack == "root" else f"{mirror.ref}-{mirror.stack}"
@@ -324,6 +330,15 @@ def _commands(spec: SpecSummary, places: Sequence[Place], *, external: bool) -> 
         "spack buildcache keys --install --trust",
         f"spack install --cache-only /{spec.hash}",
     )
+
+
+def _doubt(archive: Archive | None) -> int:
+    """Say how little is known of what a place would give: 0 where its document was read and is signed."""
+    if archive is None:
+        return 2
+    if archive.state is not ArchiveState.STATED:
+        return 3
+    return 0 if archive.signed else 1
 
 
 def _shell(text: str) -> str:
