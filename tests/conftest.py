@@ -28,6 +28,7 @@ def _own_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             if name.startswith("CACHESCOPE_") or name.lower().endswith("_proxy"):
                 patch.delenv(name)
         patch.setenv("CACHESCOPE_DB", str(world / "catalogue.sqlite"))
+        (world / "config.toml").touch()
         patch.setenv("CACHESCOPE_CONFIG", str(world / "config.toml"))
         patch.setenv("CACHESCOPE_VIRTUAL_FOLDER", str(world / "virtual"))
         patch.setenv("HOME", str(world))

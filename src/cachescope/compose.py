@@ -85,7 +85,7 @@ def settings(given: Mapping[str, Any]) -> Settings:
         import platformdirs
 
         file = Path(platformdirs.user_config_dir("cachescope")) / "config.toml"
-    return read_settings(file, os.environ, given)
+    return read_settings(file, os.environ, given, must_be_there=bool(named))
 
 
 def database_address(chosen: Settings) -> "CatalogueAddress":

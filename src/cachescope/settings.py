@@ -148,12 +148,14 @@ def environment_name(name: str) -> str:
     return _PREFIX + name.upper()
 
 
-def read_settings(file: Path, environment: Mapping[str, str], given: Mapping[str, Any]) -> Settings:
+def read_settings(
+    file: Path, environment: Mapping[str, str], given: Mapping[str, Any], *, must_be_there: bool = False
+) -> Settings:
     """Read all settings once; ``given`` are those of the command line (None for those that are not).
 
-    Raises ``UserInputError`` for an unknown name or a value of the wrong kind.
+    Raises ``UserInputError`` for an unknown name or a value of the wrong kind, and with ``must_be_there`` if there is no file.
     """
-    values = _from_file(file)
+    values = _from_file(file, must_be_there=must_be_there)
     for row in rows():
         text = environment.get(environment_name(row.name))
         if text is not None:
@@ -162,10 +164,16 @@ def read_settings(file: Path, environment: Mapping[str, str], given: Mapping[str
     return Settings(**values)
 
 
-def _from_file(file: Path) -> dict[str, Any]:
+def _from_file(file: Path, *, must_be_there: bool) -> dict[str, Any]:
     try:
         text = file.read_bytes()
-    except FileNotFoundError:
+    except FileNotFoundError as error:
+        if must_be_there:
+            raise UserInputError(
+                "there is no such settings file",
+                where=str(file),
+                hint="let CACHESCOPE_CONFIG name a file that is there or /dev/null, or unset it for the usual place",
+            ) from error
         return {}
     except OSError as error:
         raise UserInputError(

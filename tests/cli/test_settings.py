@@ -136,3 +136,24 @@ def test_the_settings_file_is_in_the_users_configuration_folder_unless_it_is_nam
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.delenv("CACHESCOPE_CONFIG")
     assert compose.settings({}).port == 4711
+
+
+def test_a_settings_file_that_is_named_but_not_there_ends_with_2_and_says_what_to_do(
+    tmp_path: Path, run: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CACHESCOPE_CONFIG", str(tmp_path / "none.toml"))
+    refused = run("caches", "--json")
+    assert refused.code == BAD
+    error = refused.json["error"]
+    assert error["message"] == "there is no such settings file"
+    assert error["where"] == str(tmp_path / "none.toml")
+    assert "CACHESCOPE_CONFIG" in error["hint"]
+
+
+@pytest.mark.parametrize("named", ["/dev/null", ""])
+def test_no_settings_file_is_read_where_none_is_meant(
+    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("CACHESCOPE_CONFIG", named)
+    assert compose.settings({}).port == Settings().port

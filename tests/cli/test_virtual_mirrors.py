@@ -102,7 +102,7 @@ def test_the_settings_file_defines_mirrors_that_commands_do_not_change(run: Comm
             ended = run("virtual", *refused)
             assert (ended.code, "is defined in the settings file" in ended.err) == (2, True)
     finally:
-        settings.unlink()
+        settings.write_text("")
 
 
 WRONG = {
@@ -124,4 +124,4 @@ def test_a_wrong_definition_in_the_settings_file_is_told(run: CommandLine, text:
         ended = run("virtual", "list")
         assert ended.code == 2, ended
     finally:
-        settings.unlink()
+        settings.write_text("")
