@@ -416,6 +416,9 @@ def web_service(
     )
     parse_site_address(chosen.site_address)
     parse_origins(chosen.cors_origins)
+    store = _blob_store(chosen)
+    if store is not None:
+        store.require_usable()
     counts = Counts(chosen.workers)
     with reading(chosen, make=True) as (made, _), made.reading() as connection:
         for name in virtual_of_settings(chosen):

@@ -19,6 +19,8 @@ from typing import IO
 
 import pytest
 
+from tests.commands import CommandLine
+
 _PATIENCE = 60.0
 
 
@@ -187,3 +189,25 @@ def test_only_trusted_proxies_are_believed(sample_file: Path, tmp_path: Path) ->
             scheme = "https" if options else "http"
             assert f"{scheme}://cache.example.org/api/v1/coverage" in page
             assert f" {client} GET /caches 200 " in server.said()
+
+
+def test_store_that_cannot_be_made_or_written_is_refused_at_the_start(
+    run_on_sample: CommandLine, tmp_path: Path
+) -> None:
+    (tmp_path / "notes").write_text("no folder")
+    for store, reason in (
+        (Path("/dev/null"), "it is no folder"),
+        (tmp_path / "notes" / "store", "Not a directory"),
+        (Path("/proc/store"), "No such file or directory"),
+    ):
+        # A port that cannot be listened on: where the store were taken, the command would still end.
+        refused = run_on_sample("serve", "--store", store, "--host", "192.0.2.1")
+        assert refused.code == 2
+        for words in (str(store), f"blobs cannot be kept here: {reason}", "Hint: give a folder"):
+            assert words in refused.err
+
+
+def test_store_is_made_at_the_start(sample_file: Path, tmp_path: Path) -> None:
+    store = tmp_path / "new" / "store"
+    with serving(sample_file, tmp_path, "--store", str(store)):
+        assert [one.name for one in store.iterdir()] == [".size"]

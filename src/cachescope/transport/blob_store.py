@@ -19,11 +19,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Lock
 from time import time_ns
 from typing import NamedTuple
 
-from cachescope.model.errors import CachescopeError, MalformedDocument, MirrorUnavailable
+from cachescope.model.errors import CachescopeError, MalformedDocument, MirrorUnavailable, UserInputError
 from cachescope.model.identity import Digest
 from cachescope.transport.kept_blob import Expected, is_part, keep_blob
 from cachescope.transport.shared_work import SharedWork
@@ -86,6 +87,19 @@ class BlobStore:
         self._fetches = SharedWork[bool]()
         self._checked: dict[Digest, _Identity] = {}
         self._reading = [Lock() for _ in range(_STRIPES)]
+
+    def require_usable(self) -> None:
+        """Try whether blobs can be kept, making the folder if need be. Raises ``UserInputError`` if not."""
+        try:
+            with self._accounts(), TemporaryFile(dir=self._folder):
+                pass
+        except OSError as error:
+            reason = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
+            raise UserInputError(
+                f"blobs cannot be kept here: {reason}",
+                where=str(self._folder),
+                hint="give a folder that can be made and written: --store DIR, or the setting blob_store; without it none are kept",
+            ) from error
 
     def holds(self, size: int | None) -> bool:
         """Say whether a blob of so many bytes can be kept at all."""
