@@ -16,16 +16,17 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.checking import check
-from cachescope.catalogue.engine import open_for_reading
+from cachescope.catalogue.engine import Catalogue, open_for_reading
 from cachescope.catalogue.reader import Reader
 from cachescope.jobs.progress import NoProgress
 from tests.catalogues import OpenCatalogue, content, standing
-from tests.commands import start
+from tests.commands import CommandLine, start
 from tests.mirrors import manifest_place
 from tests.postgresql import PostgresqlServer
 from tests.servers import HANGING, MirrorServer
 
 INTERRUPTED = 130
+TOLD = "interrupted; what was not finished is in the catalogue as it was before\n"
 
 
 def _sync(db: CatalogueAddress, mirror: Path) -> "subprocess.Popen[bytes]":
@@ -64,7 +65,7 @@ def test_ctrl_c_ends_a_sync_with_130_and_keeps_the_former_snapshot(
             interrupted.send_signal(signal.SIGINT)
             _, err = interrupted.communicate(timeout=30)
     assert interrupted.returncode == INTERRUPTED
-    assert err.decode().strip() == "interrupted; what was in the catalogue before is still there"
+    assert err.decode().lstrip() == TOLD
     assert standing(synced) == former
     assert list(held.iterdir()) == []
 
@@ -116,6 +117,23 @@ def test_ctrl_c_at_any_moment_of_a_sync_ends_with_130(
     with OpenCatalogue(synced) as opened:
         assert opened.rows("PRAGMA integrity_check") == [("ok",)]
     assert list(held.iterdir()) == []
+
+
+def test_ctrl_c_after_the_last_commit_claims_nothing_of_what_was_read(
+    run: CommandLine, catalogue_address: CatalogueAddress, states: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.well("sync", states[0], "--as", "site")
+    former = standing(catalogue_address)
+    closed = Catalogue.close
+
+    def interrupted(catalogue: Catalogue) -> None:
+        closed(catalogue)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Catalogue, "close", interrupted)
+    ended = run("sync", states[1], "--as", "site")
+    assert (ended.code, ended.err.endswith(TOLD)) == (INTERRUPTED, True), ended
+    assert standing(catalogue_address) != former
 
 
 def test_ctrl_c_while_a_connection_is_closed_is_told_once(

@@ -126,7 +126,8 @@ def _guarded(arguments: list[str]) -> int:  # noqa: PLR0911 - one row for each w
     except CachescopeError as error:
         return _failed(error, as_json="--json" in arguments)
     except (KeyboardInterrupt, click.Abort):
-        error_console().print("interrupted; what was in the catalogue before is still there")
+        # It may come behind the last commit: then a mirror is read, and this must be true as well.
+        error_console().print("interrupted; what was not finished is in the catalogue as it was before")
         return _INTERRUPTED
     except click.exceptions.Exit as stop:
         return stop.exit_code
