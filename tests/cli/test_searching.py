@@ -188,3 +188,21 @@ def test_diff_shows_what_separates_two_binaries(run_on_sample: CommandLine) -> N
     found = run_on_sample.well("diff", "h7evrko", "da3fdj", "--json").json
     assert {one["field"] for one in found["own"]} == {"variant:hl"}
     assert run_on_sample("diff", "h7evrko", "zzzzzzz").code == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("search", "cr-zlib", "--json", "--csv"), "--json does not go with --csv"),
+        (("search", "cr-zlib", "--json", "--columns", "name"), "--json does not go with --columns"),
+        (("search", "--batch", "/dev/null", "--csv"), "--batch, which prints JSON, does not go with --csv"),
+        (("coverage", "--json", "--markdown", "/dev/null"), "--json does not go with --markdown"),
+        (("why", "--json", "--markdown", "/dev/null"), "--json does not go with --markdown"),
+        (("diff", "--json", "--markdown", "a", "b"), "--json does not go with --markdown"),
+    ],
+)
+def test_two_forms_at_once_are_refused(
+    run_on_sample: CommandLine, options: tuple[str, ...], message: str
+) -> None:
+    ended = run_on_sample(*options)
+    assert (ended.code, message in ended.err, "Hint: leave one" in ended.err) == (BAD, True, True), ended

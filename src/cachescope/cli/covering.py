@@ -10,6 +10,7 @@ import click
 
 from cachescope.cli.context import Context, console, write_bytes
 from cachescope.cli.options import as_json as json_option
+from cachescope.cli.options import refuse_two_forms
 from cachescope.model.errors import NotInCatalogue, UserInputError
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def coverage(
     from cachescope.present import coverage as present
     from cachescope.query.hosts import parse_host
 
+    refuse_two_forms("--json" if as_json else None, {"--markdown": markdown})
     chosen_host = parse_host(host, detect=detect_host) if host is not None else None
     with _looked_up(context, files, against) as (lookup, wanted):
         result = coverage_of(wanted, lookup, deptypes=deptypes, host=chosen_host)
@@ -151,6 +153,7 @@ def why(
     from cachescope.present import why as present
     from cachescope.query.grammar import parse_query
 
+    refuse_two_forms("--json" if as_json else None, {"--markdown": markdown})
     only = parse_query(query) if query is not None else None
     change = parse_query(assumed) if assumed is not None else None
     with _looked_up(context, files, against) as (lookup, wanted):

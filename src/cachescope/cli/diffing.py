@@ -7,6 +7,7 @@ import click
 
 from cachescope.cli.context import Context, console, write_bytes
 from cachescope.cli.options import as_json as json_option
+from cachescope.cli.options import refuse_two_forms
 from cachescope.model.errors import UserInputError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def diff(context: Context, *, first: str, second: str, markdown: bool, as_json: 
     """
     from cachescope import compose
 
+    refuse_two_forms("--json" if as_json else None, {"--markdown": markdown})
     with compose.reading(context.settings()) as (catalogue, reader):
         with catalogue.reading() as connection:
             sides = [_side(connection, text) for text in (first, second)]
@@ -96,5 +98,6 @@ def _check_binaries(
         )
     if markdown:
         raise UserInputError(
-            "two binaries are not compared as Markdown", hint="leave --markdown out, or add --json"
+            "two binaries are not compared as Markdown",
+            hint="leave --markdown out, or write --json in its place",
         )

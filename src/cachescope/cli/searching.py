@@ -10,7 +10,7 @@ import click
 
 from cachescope.cli.context import Context, console, write_bytes
 from cachescope.cli.options import as_json as json_option
-from cachescope.cli.options import parse_scope, ref_option, stack_option
+from cachescope.cli.options import parse_scope, ref_option, refuse_two_forms, stack_option
 from cachescope.model.errors import UserInputError
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ def search(
         raise UserInputError(
             "give one query, or --batch FILE", hint="for example: cachescope search 'hdf5 +mpi'"
         )
+    json_form = "--batch, which prints JSON," if batch is not None else "--json" if as_json else None
+    refuse_two_forms(json_form, {"--csv": as_csv, "--columns": columns is not None})
     if only_runnable and host is None:
         raise UserInputError(
             "--only-runnable needs a host", hint="add --for host, or --for os=...,target=...,glibc=..."
