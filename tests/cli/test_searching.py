@@ -206,3 +206,21 @@ def test_two_forms_at_once_are_refused(
 ) -> None:
     ended = run_on_sample(*options)
     assert (ended.code, message in ended.err, "Hint: leave one" in ended.err) == (BAD, True, True), ended
+
+
+@pytest.mark.parametrize("query", ["hdf5", "hdf5@1.14 +mpi", "hdf*", "%gcc", "/abcdefg"])
+def test_search_where_nothing_was_synced_says_so_and_how_to(run: CommandLine, query: str) -> None:
+    ended = run("search", query)
+    assert ended.code == NO_MATCH
+    assert "nothing was synced into this catalogue yet: 'cachescope sync URL --as NAME'" in ended.text
+    assert "Near:" not in ended.text
+    (note,) = run("search", query, "--json").json["no_match"]["notes"]
+    assert "nothing was synced" in note
+
+
+def test_search_where_no_catalogue_was_made_says_that_nothing_was_synced(
+    run: CommandLine, tmp_path: Path
+) -> None:
+    ended = run("--db", tmp_path / "none.sqlite", "search", "hdf5")
+    assert (ended.code, "nothing was synced" in ended.text) == (NO_MATCH, True), ended
+    assert not (tmp_path / "none.sqlite").exists()

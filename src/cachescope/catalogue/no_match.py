@@ -27,6 +27,10 @@ _LARGEST_SET = 3
 _TRIED = 60
 """Relaxed queries that are counted at the most."""
 
+_NOTHING_SYNCED = (
+    "nothing was synced into this catalogue yet: 'cachescope sync URL --as NAME' reads a cache, "
+    "'cachescope sync' all that were added"
+)
 _SHOWN = 5
 _NEAREST = 5
 _INSTEAD = 3
@@ -45,6 +49,8 @@ def explain_no_match(
 
     They are counted in the arrays, if there are some.
     """
+    if connection.execute(select(t.spec.c.id).limit(1)).first() is None:
+        return NoMatch(notes=(_NOTHING_SYNCED,))
     if query is None:
         return NoMatch(suggestions=near_names(connection, asked))
     name = query.node.name
