@@ -1,5 +1,6 @@
 """``db status``, ``check``, ``vacuum``, ``backup`` and ``copy``: what is printed, exit codes, and backups of a busy file."""
 
+import os
 import resource
 import signal
 import sqlite3
@@ -116,10 +117,16 @@ def test_backups_beside_a_sync_are_whole_states(
     assert former in states
 
 
+def _pipe(path: Path) -> Path:
+    os.mkfifo(path)
+    return path
+
+
 REFUSED: dict[str, tuple[Callable[[Path, Path], Path], int, str]] = {
     "itself": (lambda synced, _: synced, BAD_INPUT, "the catalogue itself"),
     "a folder": (lambda _, folder: folder, UNUSABLE, "is a folder"),
     "another file": (lambda _, folder: folder / "notes.txt", UNUSABLE, "not a SQLite database"),
+    "a pipe": (lambda _, folder: _pipe(folder.with_name("pipe")), UNUSABLE, "is no file"),
     "no folder": (lambda _, folder: folder / "no" / "backup.sqlite", UNUSABLE, "cannot be written"),
 }
 
@@ -137,6 +144,40 @@ def test_a_backup_never_takes_the_place_of_something_else(
     assert [one.name for one in folder.iterdir()] == ["notes.txt"]
     assert (folder / "notes.txt").read_text().startswith("a shopping list")
     run.well("db", "check")
+
+
+def test_a_backup_never_takes_the_place_of_a_database_of_another_program(
+    synced: Path, run: CommandLine, tmp_path: Path
+) -> None:
+    other = tmp_path / "photos.sqlite"
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("CREATE TABLE photo (name TEXT)")
+    before = other.read_bytes()
+    ended = run("--db", synced, "db", "backup", other)
+    assert (ended.code, "belongs to another program" in ended.err) == (UNUSABLE, True), ended
+    assert "only an earlier backup gives way" in ended.err
+    assert other.read_bytes() == before
+
+
+def test_a_backup_never_takes_the_place_of_a_catalogue_in_use(
+    synced: Path, run: CommandLine, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.sqlite"
+    run.well("db", "backup", other)
+    with closing(sqlite3.connect(other)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("UPDATE source SET present = 7")
+        connection.commit()
+        ended = run("--db", synced, "db", "backup", other)
+        assert (ended.code, "a database in use" in ended.err) == (UNUSABLE, True), ended
+    assert rows(other, "SELECT present FROM source") == [(7,)]
+    run.well("db", "backup", other)
+
+
+def test_a_backup_takes_the_place_of_an_empty_file(synced: Path, run: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "backup.sqlite").touch()  # as mktemp makes it
+    run.well("--db", synced, "db", "backup", tmp_path / "backup.sqlite")
+    run.well("--db", tmp_path / "backup.sqlite", "db", "check")
 
 
 def test_a_backup_of_no_catalogue_is_refused(run: CommandLine, tmp_path: Path) -> None:

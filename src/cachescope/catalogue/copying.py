@@ -68,8 +68,8 @@ def _copy_table(
 def back_up(catalogue: Catalogue, target: Path) -> int:
     """Write one state of a catalogue to a file of its own, while others read and write it; returns its size in bytes.
 
-    The file takes its name at the end, so a backup is whole or not there; a former backup of that name gives way. Raises
-    ``UserInputError`` if the catalogue is no file or the target holds something else, and ``CatalogueUnusable``.
+    The file takes its name at the end, so a backup is whole or not there; a former backup of that name gives way, and nothing else. Raises
+    ``UserInputError`` if the catalogue is no file or is the target, and ``CatalogueUnusable`` if the target holds something else.
     """
     catalogue.require_made()
     database = catalogue.database
@@ -81,8 +81,8 @@ def back_up(catalogue: Catalogue, target: Path) -> int:
         )
     if target.resolve() == database.path.resolve():
         raise UserInputError("this is the catalogue itself", where=str(target), hint="give another file")
+    _refuse_what_is_no_backup(target)
     backup = SqliteFile(target, busy_timeout=0)
-    backup.refuse_other_files()
     try:
         # Beside the target, so that it can take its name at once.
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -99,6 +99,46 @@ def back_up(catalogue: Catalogue, target: Path) -> int:
     finally:
         temporary.unlink(missing_ok=True)
     return target.stat().st_size
+
+
+def _refuse_what_is_no_backup(target: Path) -> None:
+    """Refuse a target that holds something else than a catalogue that is at rest. Raises ``CatalogueUnusable``."""
+    reason = _what_stands_there(target)
+    if reason is not None:
+        raise CatalogueUnusable(
+            reason,
+            where=str(target),
+            hint="only an earlier backup gives way: give another file, or remove this one; nothing was changed",
+        )
+
+
+def _what_stands_there(target: Path) -> str | None:
+    """Say what keeps a backup from taking this name; None if it is free, empty or a catalogue."""
+    try:
+        if not target.exists():
+            return None
+        if not target.is_file():
+            # A root who backs up to /dev/null would take that from the system.
+            return "this is a folder" if target.is_dir() else "this is no file"
+        # SQLite would apply them to the file that takes the name.
+        logs = (target.with_name(target.name + end) for end in ("-wal", "-journal"))
+        if any(log.exists() and log.stat().st_size for log in logs):
+            return "this is a database in use, or one whose program was killed"
+        return _whose_database(target) if target.stat().st_size else None
+    except OSError as error:
+        return f"the file cannot be read: {error.strerror}"
+
+
+def _whose_database(file: Path) -> str | None:
+    """Say what a file is if it is no catalogue. It is read as it is: nothing is locked, or made beside it."""
+    try:
+        address = f"{file.resolve().as_uri()}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    except sqlite3.DatabaseError as error:
+        return f"the file is not a SQLite database that can be read ({error})"
+    known = {"alembic_version", t.mirror.name, t.source.name, t.spec.name}
+    return None if known <= tables else "the database belongs to another program"
 
 
 def _copy_pages(connection: Connection, temporary: Path) -> None:

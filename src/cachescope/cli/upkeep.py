@@ -80,7 +80,7 @@ def vacuum(context: Context) -> None:
 def backup(context: Context, *, file: Path) -> None:
     """Write the catalogue to FILE, as it is at this moment; it may be in use meanwhile.
 
-    For a catalogue in a file; a PostgreSQL server has pg_dump.
+    Only an earlier backup (a cachescope catalogue) gives way to it. For a catalogue in a file; PostgreSQL has pg_dump.
     """
     from cachescope import compose
     from cachescope.catalogue import copying
