@@ -49,6 +49,8 @@ ADDRESSES = (
     "/search?q=pyx",
     "/search?q=nothing",
 )
+ASKING = tuple(one for one in ADDRESSES if one != "/search")
+"""Those that ask something; a search without a query is a form, which JSON has not."""
 """Every page in every state that the catalogue has."""
 
 FAILING = (

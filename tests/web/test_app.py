@@ -15,7 +15,7 @@ from cachescope.present import urls
 from cachescope.web.app import create_app
 from cachescope.web.routes import OTHER, ROUTES, SUBJECT
 from tests.fakes import DEMO, DEMO_GROUPS, NOW, FakeCatalogue, filled_catalogue, report, source, spec
-from tests.web.site import ADDRESSES, FAILING, LOG_ID, Document, client
+from tests.web.site import ADDRESSES, ASKING, FAILING, LOG_ID, Document, client
 
 AWAY = CatalogueUnusable("the database server went away", where="/secret/catalogue.sqlite", hint="try again")
 JSON = {"Accept": "application/json"}
@@ -50,7 +50,7 @@ def test_accept_chooses_the_form_of_a_page(
     assert answer.headers["vary"].startswith("Accept")
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("address", ASKING)
 def test_api_gives_the_bytes_of_the_page_as_json(site: TestClient[Litestar], address: str) -> None:
     api = site.get(urls.api(address), headers={"Accept": "text/html"})
     assert api.status_code == 200
@@ -58,6 +58,21 @@ def test_api_gives_the_bytes_of_the_page_as_json(site: TestClient[Litestar], add
     assert api.content == site.get(address, headers=JSON).content
     assert api.content.endswith(b"\n")
     json.loads(api.content)
+
+
+@pytest.mark.parametrize("question", ["", "?q=", "?q=%20", "?q=&ref=develop"])
+def test_search_that_asks_nothing_is_a_form_for_people_and_an_error_for_programs(
+    site: TestClient[Litestar], question: str
+) -> None:
+    assert site.get(f"/search{question}", headers={"Accept": "text/html"}).status_code == 200
+    for answer in (
+        site.get(f"/api/v1/search{question}"),
+        site.get(f"/search{question}", headers=JSON),
+    ):
+        assert answer.status_code == 400
+        error = answer.json()["error"]
+        assert (error["code"], error["message"]) == ("bad_query", "the query is empty")
+        assert error["hint"].startswith("for example: ")
 
 
 @pytest.mark.parametrize("address", ADDRESSES)

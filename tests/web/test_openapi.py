@@ -22,7 +22,7 @@ from tests.catalogues import OpenCatalogue
 from tests.fakes import filled_catalogue
 from tests.web import api_examples
 from tests.web.conftest import read_sample
-from tests.web.site import ADDRESSES, client
+from tests.web.site import ASKING, client
 
 JSON = {"Accept": "application/json"}
 
@@ -134,7 +134,7 @@ def test_answer_out_of_the_sample_is_as_its_schema_says(
     _strict(document, _answer_schema(document, path, method.lower())).validate(answer.json())
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("address", ASKING)
 def test_answer_in_every_state_is_as_its_schema_says(document: dict[str, Any], address: str) -> None:
     with client(filled_catalogue()) as site:
         api = urls.api(address.partition("?")[0]).rstrip("/")

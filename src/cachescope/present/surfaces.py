@@ -25,6 +25,7 @@ from cachescope.present.package_page import PackagePage
 from cachescope.present.pages import CachesPage, ErrorPage, PackagesPage, SearchPage, SuggestionsPage
 from cachescope.present.spec_page import SpecPage
 from cachescope.present.virtual_page import VirtualPage
+from cachescope.query.grammar import empty_query
 
 if TYPE_CHECKING:
     from cachescope.present import lock_shapes, shapes
@@ -78,6 +79,9 @@ def json_of(page: Page, *, base_path: str = "") -> bytes:  # noqa: C901, PLR0911
         case SuggestionsPage():
             suggestions: shapes.Suggestions = {"query": page.typed, "packages": list(page.names)}
             return to_json.document(suggestions)
+        case SearchPage(asked=False):
+            # A page with an empty box is for people; a program that asks nothing has made a mistake.
+            raise empty_query()
         case SearchPage():
             return to_json.render_search(page.result, _below(base_path, page))
         case ErrorPage():

@@ -25,7 +25,7 @@ from cachescope.query.combining import NodeBuilder, merge_nodes
 from cachescope.query.spec_query import DependencyQuery, NodeQuery, Sigil, SpecQuery
 from cachescope.query.tokens import Token, tokenize
 
-__all__ = ["LEGACY_COMPILERS", "parse_query"]
+__all__ = ["LEGACY_COMPILERS", "empty_query", "parse_query"]
 
 LEGACY_COMPILERS = {
     "clang": "llvm",
@@ -46,12 +46,17 @@ def parse_query(text: str) -> SpecQuery:
     return _parse(text, depth=0)
 
 
+def empty_query(text: str = "") -> QuerySyntaxError:
+    """Return the error of a query that asks nothing."""
+    return QuerySyntaxError(
+        "the query is empty", query=text, start=0, end=len(text), hint="for example: hdf5@1.14 +mpi"
+    )
+
+
 def _parse(text: str, depth: int) -> SpecQuery:
     parser = _Parser(text, tokenize(text), depth)
     if not parser.tokens:
-        raise QuerySyntaxError(
-            "the query is empty", query=text, start=0, end=len(text), hint="for example: hdf5@1.14 +mpi"
-        )
+        raise empty_query(text)
     return parser.spec()
 
 

@@ -227,7 +227,8 @@ _LIST = (
         name="search",
         group="Specs",
         summary="Specs that match a query",
-        text="Present specs by name, newest version first. Where nothing matches, no_match says why and what would.",
+        text="Present specs by name, newest version first. Where nothing matches, no_match says why and what would. "
+        "An empty q, or none, is refused as bad_query.",
         query=("q", *_SCOPE, "limit", "cursor"),
         answer=shapes.Search,
         statuses=(400, 404),
