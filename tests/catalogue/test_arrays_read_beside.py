@@ -4,12 +4,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from litestar.testing import TestClient
+from psycopg import ServerCursor
+from psycopg.errors import DivisionByZero, QueryCanceled
 from sqlalchemy import Engine, QueuePool, event, text
 
 from cachescope import compose
@@ -18,7 +20,8 @@ from cachescope.catalogue.engine import Catalogue, open_for_reading
 from cachescope.catalogue.kept_arrays import KeptArrays
 from cachescope.catalogue.patience import Patience
 from cachescope.catalogue.reader import Reader
-from cachescope.model.errors import AnswerTooSlow
+from cachescope.catalogue.reading_arrays import read_arrays
+from cachescope.model.errors import AnswerTooSlow, CatalogueUnusable
 from cachescope.model.results import SearchResult
 from cachescope.settings import Settings
 from tests import mirrors
@@ -292,3 +295,32 @@ def test_arrays_are_of_the_state_that_the_thread_sees(opened: OpenCatalogue, tmp
         assert [one.name for one in search(reader, "*").specs] == ["a", "b"]
         assert began
         assert len(edges.read_by) == 1
+
+
+def test_cut_off_while_the_server_closes_a_cursor_leaves_none_open(
+    each_sample: CatalogueAddress, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    if isinstance(each_sample, Path):
+        pytest.skip("SQLite closes cursors by itself")
+    closed: list[ServerCursor[Any]] = []
+    close = ServerCursor.close
+
+    def cut_off_at_first(cursor: ServerCursor[Any]) -> None:
+        if cursor not in closed:
+            closed.append(cursor)
+            with suppress(DivisionByZero):
+                cursor.connection.execute(
+                    "SELECT 1/0"
+                )  # after a failure, as after a cut, the server takes no command
+            raise QueryCanceled("cut off while it was closed")
+        close(cursor)
+
+    monkeypatch.setattr(ServerCursor, "close", cut_off_at_first)
+    with (
+        open_for_reading(each_sample, busy_timeout=1) as catalogue,
+        pytest.raises(CatalogueUnusable),
+        catalogue.reading() as connection,
+    ):
+        read_arrays(connection)
+    assert [one.closed for one in closed] == [True]
+    assert caplog.records == []

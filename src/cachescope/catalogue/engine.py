@@ -21,8 +21,12 @@ __all__ = ["Catalogue", "open_for_reading", "open_for_writing", "upgrade", "usab
 
 
 def _is_news(record: LogRecord) -> bool:
-    """Keep SQLAlchemy from printing a Ctrl-C that comes while it closes a connection: it also raises it, and that is told."""
-    return record.exc_info is None or not isinstance(record.exc_info[1], KeyboardInterrupt)
+    """Keep SQLAlchemy from printing what ends a reading on purpose while it closes a connection or a cursor.
+
+    A Ctrl-C it also raises, and that is told; what was cancelled on PostgreSQL was cancelled by us.
+    """
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or (not issubclass(kind, KeyboardInterrupt) and kind.__name__ != "QueryCanceled")
 
 
 class Catalogue:
