@@ -76,6 +76,8 @@ class PlannedMirror:
     name: MirrorName
     url: MirrorUrl
     readings: list[Reading]
+    moved: bool = False
+    """The address is not the registered one, and takes its place if all can be read there."""
 
 
 @dataclass(slots=True)

@@ -35,6 +35,7 @@ from cachescope.model.errors import (
 )
 from cachescope.model.identity import MirrorName, SourceName, ViewName
 from cachescope.model.mirror import MirrorUrl
+from cachescope.model.record import Validator
 from cachescope.model.results import Counts
 from cachescope.model.sources import Attempt, AttemptOutcome, SourceOutcome
 from cachescope.transport.source import ByteSource
@@ -131,21 +132,14 @@ class Refresher:
         with self._catalogue.writing() as connection:
             registry.ensure_mirror(connection, name, url)
             mirror = registry.find_mirror(connection, name)
-        moved = mirror is not None and mirror.url is not None and mirror.url != url
-        if not moved:
-            with self._catalogue.writing() as connection:
+            moved = mirror is not None and mirror.url is not None and mirror.url != url
+            if not moved:
                 registry.set_address(connection, name, url)
         planned = self.plan(name, view=view)
-        readings: Sequence[Reading] = planned.readings
         if moved:
-            # What was read elsewhere says nothing of documents here; and this place may have other layouts.
-            readings = self._everywhere(name, view, readings)
+            planned = PlannedMirror(name, url, self._everywhere(name, view, planned.readings), moved=True)
         with _collector_paused():
-            outcomes = self.write(self.fetch(PlannedMirror(name, url, list(readings))))
-        if moved and all(one.error is None for one in outcomes):
-            with self._catalogue.writing() as connection:
-                registry.set_address(connection, name, url)
-        return outcomes
+            return self.write(self.fetch(planned))
 
     def has_no_index(self, url: MirrorUrl) -> bool:
         """Say whether none of the layouts' index documents is in a folder; False for web servers, which are not asked."""
@@ -160,13 +154,21 @@ class Refresher:
 
     @staticmethod
     def _everywhere(name: MirrorName, view: ViewName | None, readings: Sequence[Reading]) -> list[Reading]:
+        """Return what to ask at a new place, which may have other layouts.
+
+        Only the digests of what was read elsewhere hold there: an index that is the same is not written again.
+        """
         known = {(one.location.layout, one.name.view): one.known for one in readings}
         locations = [view_location(view)] if view is not None else [*index_locations()]
         locations.extend(one.location for one in readings if one.name.view is not None and view is None)
-        return [
-            Reading(SourceName(name, one.view), one, known.get((one.layout, one.view)), None)
-            for one in locations
-        ]
+        everywhere = []
+        for one in locations:
+            found = known.get((one.layout, one.view))
+            document = found.document if found is not None else None
+            if document is not None:
+                document = replace(document, validator=Validator())
+            everywhere.append(Reading(SourceName(name, one.view), one, found, document))
+        return everywhere
 
     def views(self, name: MirrorName) -> Sequence[ViewName]:
         """Return the views of a mirror that its folder shows and the catalogue does not read; empty for web servers."""
@@ -196,10 +198,14 @@ class Refresher:
             raise NotInCatalogue(f"{name} was removed while it was read", hint=f"cachescope add {name} URL")
         if any(isinstance(reading.result, IndexRead | Same) for reading in readings):
             registry.note_failed_mirror(connection, name, None)
-        written = [self._write_one(connection, writer, reading, now) for reading in readings]
+        outcomes = [self._write_one(connection, writer, reading, now) for reading in readings]
         if asked_for_all and not any(isinstance(reading.result, MirrorUnavailable) for reading in readings):
             registry.note_probe(connection, name, now)
-        return [one for one in written if one is not None]
+        written = [one for one in outcomes if one is not None]
+        if planned.moved and all(outcome.error is None for _, outcome in written):
+            # With what was read there: a catalogue that has one without the other would read it all again.
+            registry.set_address(connection, name, planned.url)
+        return written
 
     def _write_one(
         self, connection: Connection, writer: SnapshotWriter, reading: Reading, now: datetime
