@@ -133,9 +133,8 @@ class _Recount:
 
     def _counter(self) -> "ScopeCounter":
         if self._arrays is None:
-            from cachescope.catalogue.summary_arrays import (
-                ScopeCounter,
-            )  # numpy: more than a small sync takes
+            # With it comes numpy, which takes longer to import than a small sync takes.
+            from cachescope.catalogue.summary_arrays import ScopeCounter
 
             self._arrays = ScopeCounter(self._connection)
         return self._arrays

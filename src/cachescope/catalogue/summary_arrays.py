@@ -1,4 +1,4 @@
-"""Counts all packages of a large scope from arrays: a quarter of the time of the statement that says the same.
+"""Counts all packages of a large scope from arrays: a third of the time of the statement that says the same.
 
 ``summaries.package_counts`` is that statement; small scopes and ``db check`` use it, so each counts what the other wrote.
 """
@@ -17,7 +17,6 @@ from cachescope.model.record import Presence
 __all__ = ["ScopeCounter"]
 
 Column: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.int64]]"
-Mask: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.bool_]]"
 
 _KEY_BITS = 31
 """Keys are integers of 32 bits with a sign; 0 stands for none. Two in one number halve the values that are fetched."""
@@ -59,6 +58,8 @@ class ScopeCounter:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._by_source: dict[int, _Listed] = {}
+        self._systems, self._targets = _parts_of_architectures(connection)
+        self._rank_of, self._version_of = _ranks(connection)
 
     def count(self, ref: str, stack: str, sources: Sequence[int]) -> Iterator[tuple[object, ...]]:
         """Return the rows of ``package_summary`` for a scope that has these sources; both texts are empty for all."""
@@ -66,7 +67,7 @@ class ScopeCounter:
             specs = _of_all(self._connection)
         else:
             specs = _highest([self._source(one) for one in sources])
-        return _rows(self._connection, (ref, stack), specs)
+        return ((ref, stack, *row) for row in self._rows(specs))
 
     def _source(self, key: int) -> "_Listed":
         known = self._by_source.get(key)
@@ -74,35 +75,32 @@ class ScopeCounter:
             known = self._by_source[key] = _of_source(self._connection, key)
         return known
 
-
-def _rows(connection: Connection, scope: tuple[str, str], specs: _Specs) -> Iterator[tuple[object, ...]]:
-    names, place = np.unique(specs.name, return_inverse=True)
-    is_binary = specs.state > int(Presence.MENTIONED)
-    # Of packages without a binary, the mentions count.
-    has_binary = np.bincount(place[is_binary], minlength=len(names)) > 0
-    counted = is_binary | ~has_binary[place]
-    systems, targets = _parts_of_architectures(connection)
-    rank_of, version_of = _ranks(connection)
-    newest = np.zeros(len(names), dtype=np.int64)
-    np.maximum.at(newest, place[counted], rank_of[specs.version[counted]])
-    numbers = [
-        *(np.bincount(place[specs.state == int(state)], minlength=len(names)) for state in _STATES),
-        *(
-            _different(place[counted], column[counted], len(names))
-            for column in (
-                specs.version,
-                specs.compiler,
-                systems[specs.architecture],
-                targets[specs.architecture],
-            )
-        ),
-    ]
-    columns = [
-        names.tolist(),
-        *(one.tolist() for one in numbers),
-        [version_of[one] for one in newest.tolist()],
-    ]
-    return ((*scope, *row) for row in zip(*columns, strict=True))
+    def _rows(self, specs: _Specs) -> Iterator[tuple[object, ...]]:
+        names, place = np.unique(specs.name, return_inverse=True)
+        is_binary = specs.state > int(Presence.MENTIONED)
+        # Of packages without a binary, the mentions count.
+        has_binary = np.bincount(place[is_binary], minlength=len(names)) > 0
+        counted = is_binary | ~has_binary[place]
+        newest = np.zeros(len(names), dtype=np.int64)
+        np.maximum.at(newest, place[counted], self._rank_of[specs.version[counted]])
+        numbers = [
+            *(np.bincount(place[specs.state == int(state)], minlength=len(names)) for state in _STATES),
+            *(
+                _different(place[counted], column[counted], len(names))
+                for column in (
+                    specs.version,
+                    specs.compiler,
+                    self._systems[specs.architecture],
+                    self._targets[specs.architecture],
+                )
+            ),
+        ]
+        return zip(
+            names.tolist(),
+            *(one.tolist() for one in numbers),
+            (self._version_of[one] for one in newest.tolist()),
+            strict=True,
+        )
 
 
 _STATES = (Presence.PRESENT, Presence.MENTIONED, Presence.UNSTATED)
