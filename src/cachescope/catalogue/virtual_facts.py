@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from cachescope.catalogue import schema as t
 from cachescope.catalogue.binaries import binary_columns, binary_of, binary_tables
 from cachescope.catalogue.bulk import fast_rows
-from cachescope.catalogue.summaries import chunks
+from cachescope.catalogue.summaries import CHUNK, chunks
 from cachescope.catalogue.virtual_selection import Selection
 from cachescope.model.archive import ArchiveState, Binary
 from cachescope.model.identity import DagHash
@@ -19,8 +19,6 @@ __all__ = ["KnownBytes", "binaries", "binary_by_hash", "known_bytes", "lacking_s
 
 _LISTED = 50
 _EXAMPLES = 5
-_FEW = 500
-"""Specs that a statement can name; of a source that gives more, all that is known is looked through."""
 
 
 class KnownBytes(NamedTuple):
@@ -55,7 +53,8 @@ def known_bytes(connection: Connection, given: Mapping[DagHash, int]) -> KnownBy
                 t.archive.c.size.is_not(None),
             )
         )
-        if len(hashes) <= _FEW:
+        # Of a source that gives more than a statement names, all that is known is looked through.
+        if len(hashes) <= CHUNK:
             statement = statement.where(t.spec.c.hash.in_(hashes))
         for dag_hash, size in fast_rows(connection, statement):
             if given.get(dag_hash) == source:
