@@ -28,6 +28,9 @@ _LONGEST = 20.0
 
 _TIMES = 10
 
+_WORTH_COLLECTING = 1.0
+"""Seconds of a transaction from which on a collection of garbage is a small part of it: it takes some hundredths."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Planned:
@@ -80,9 +83,11 @@ class SideBySide:
         told = 0
         with crew:
             while (first := crew.result(wait=True)) is not None:
+                begun = monotonic()
                 self._write_together(crew, first, ready)
-                # The command runs without it; once in a transaction it costs nothing to speak of.
-                gc.collect()
+                if monotonic() - begun > _WORTH_COLLECTING:
+                    # The command runs without the collector, and a transaction of many records leaves some circles.
+                    gc.collect()
                 while told in ready:
                     yield ready.pop(told)
                     told += 1
