@@ -14,6 +14,7 @@ from cachescope.catalogue import orphans
 from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.checking import check
 from cachescope.catalogue.knowledge import Knowledge
+from cachescope.catalogue.upkeep import vacuum
 from cachescope.model.errors import NotInCatalogue
 from cachescope.model.identity import PackageName
 from cachescope.model.results import Place
@@ -223,6 +224,23 @@ def test_of_a_mirror_that_is_removed_only_what_others_need_stays(
     needed = {one["hash"] for one in (CURL, ZLIB, GCC, deep[0], HDF5)}
     assert {one for (one,) in opened.rows("SELECT hash FROM spec")} == needed
     assert check(opened.catalogue).findings == ()
+
+
+def test_records_in_a_circle_go_at_the_latest_with_a_vacuum(
+    opened: OpenCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orphans, "_FEW", 0)
+    inner = mirrors.node("inner", "1")
+    outer = mirrors.node("outer", "1", needs=[(inner, "link", "")])
+    back = {**outer["dependencies"][0], "name": "outer", "hash": outer["hash"]}
+    mirrors.write_v3(
+        tmp_path / "m", mirrors.index(mirrors.installs([{**inner, "dependencies": [back]}, outer], []))
+    )
+    opened.sync("site", tmp_path / "m")
+    opened.remove("site")
+    assert len(opened.rows("SELECT hash FROM spec")) == 2
+    assert vacuum(opened.catalogue, now=opened.clock, keep=None).specs == 2
+    assert opened.rows("SELECT hash FROM spec") == []
 
 
 def test_what_is_known_of_a_spec_grows_from_an_edge_to_a_page_to_a_record(

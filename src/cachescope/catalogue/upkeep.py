@@ -55,14 +55,13 @@ def vacuum(catalogue: Catalogue, *, now: datetime, keep: timedelta | None) -> Va
     Raises ``CatalogueUnusable``, also where another process keeps the catalogue busy.
     """
     before = now - keep if keep is not None else None
-    intervals = snapshots = specs = 0
+    intervals = snapshots = 0
     with catalogue.reading() as connection:
         size_before = catalogue.database.size(connection)
-    if before is not None:
-        with catalogue.writing() as connection:
+    with catalogue.writing() as connection:
+        if before is not None:
             intervals, snapshots = _forget_history(connection, to_stored(before))
-            if intervals:
-                specs = forget_orphans(connection)
+        specs = forget_orphans(connection)
     with usable(catalogue.database):
         catalogue.database.compact(catalogue.engine)
     with catalogue.reading() as connection:
