@@ -93,7 +93,7 @@ def test_what_is_in_a_mirror_that_was_not_asked_is_elsewhere(opened: OpenCatalog
     assert (cause.kind, cause.name, cause.hashes) == (CauseKind.ELSEWHERE, "zlib", (newer["hash"],))
     assert [str(one) for one in cause.places] == ["b/root"]
     assert len(cause.consequences) == 1
-    assert cause.remedy.startswith(f"spack mirror add b-root file://{tmp_path}")
+    assert cause.remedy.startswith(f"spack mirror add b file://{tmp_path}")
 
 
 def test_the_address_in_a_remedy_is_one_word_of_a_shell(opened: OpenCatalogue, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Everything that is known of one spec."""
 
 import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,7 +17,7 @@ from cachescope.catalogue.summaries_of_specs import read_summaries, select_specs
 from cachescope.catalogue.times import from_stored
 from cachescope.model.archive import Archive, ArchiveState
 from cachescope.model.identity import DagHash, Digest, MirrorName, Ref, SourceName, Stack, ViewName
-from cachescope.model.mirror import Layout, MirrorUrl
+from cachescope.model.mirror import Layout, MirrorUrl, mirror_add
 from cachescope.model.record import Presence, Verdict, Verification
 from cachescope.model.results import Dependency, Dependent, Place, SpecReport, SpecSummary
 from cachescope.model.spec import RUNTIME, Deptype, EdgeKind
@@ -307,7 +306,7 @@ def _commands(spec: SpecSummary, places: Sequence[Place], *, external: bool) -> 
     From a mirror whose manifest was read and is signed, if there is one; of several from that of a stack, not the largest.
     """
     usable = [
-        place
+        (place, place.url)
         for place in places
         if place.until is None
         and place.presence is Presence.PRESENT
@@ -316,17 +315,16 @@ def _commands(spec: SpecSummary, places: Sequence[Place], *, external: bool) -> 
     ]
     if external or not usable:
         return ()
-    place = min(
-        usable,
-        key=lambda one: (
-            _doubt(one.archive),
-            download_order(one.source.mirror.stack, one.layout, str(one.source)),
-        ),
-    )
-    mirror = place.source.mirror
-    label = mirror.ref if mirror.stack == "root" else f"{mirror.ref}-{mirror.stack}"
+
+    def order(one: tuple[Place, MirrorUrl]) -> tuple[object, ...]:
+        place, _ = one
+        return _doubt(place.archive), download_order(
+            place.source.mirror.stack, place.layout, str(place.source)
+        )
+
+    place, url = min(usable, key=order)
     return (
-        f"spack mirror add {label} {_shell(str(place.url))}",
+        mirror_add(place.source.mirror, url),
         "spack buildcache keys --install --trust",
         f"spack install --cache-only /{spec.hash}",
     )
@@ -339,7 +337,3 @@ def _doubt(archive: Archive | None) -> int:
     if archive.state is not ArchiveState.STATED:
         return 3
     return 0 if archive.signed else 1
-
-
-def _shell(text: str) -> str:
-    return shlex.quote(text)

@@ -1,11 +1,10 @@
 """What to do about a cause, in Spack's words, and the cause as one sentence. Pure."""
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from cachescope.jobs.why_causes import Draft
 from cachescope.model.identity import MirrorName
-from cachescope.model.mirror import MirrorUrl
+from cachescope.model.mirror import MirrorUrl, mirror_add
 from cachescope.model.spec import FLAG_NAMES
 from cachescope.model.why import CauseKind, Difference
 from cachescope.query.versions import version_key
@@ -121,10 +120,7 @@ def _most_used(draft: Draft) -> str:
 
 
 def _add_mirror(name: MirrorName, url: MirrorUrl | None) -> str:
-    if url is None:
-        return f"add the mirror {name}"
-    # The address may come from the list of a bucket, and the line goes into a shell.
-    return f"spack mirror add {name.ref}-{name.stack} {shlex.quote(str(url))}"
+    return mirror_add(name, url) if url is not None else f"add the mirror {name}"
 
 
 def note_of(draft: Draft, packages: Sequence[str]) -> str:  # noqa: PLR0911 - one row a kind

@@ -3,14 +3,15 @@
 import enum
 import os
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from cachescope.model.errors import UserInputError
-from cachescope.model.identity import MirrorName
+from cachescope.model.identity import ROOT, MirrorName
 
-__all__ = ["Layout", "Mirror", "MirrorUrl", "parse_mirror_url"]
+__all__ = ["Layout", "Mirror", "MirrorUrl", "mirror_add", "parse_mirror_url"]
 
 
 class Layout(enum.StrEnum):
@@ -63,6 +64,15 @@ class MirrorUrl:
         user, _, host = parts.netloc.rpartition("@")
         masked = f"{user.partition(':')[0]}:***@{host}" if ":" in user else f"***@{host}"
         return urlunsplit(parts._replace(netloc=masked))
+
+
+def mirror_add(name: MirrorName, url: MirrorUrl) -> str:
+    """Return the command by which Spack is told of a mirror: under the name of its ref, and of its stack if that is not the root.
+
+    The address is quoted: it may come from the list of a bucket, and the line goes into a shell.
+    """
+    label = name.ref if name.stack == ROOT else f"{name.ref}-{name.stack}"
+    return f"spack mirror add {label} {shlex.quote(str(url))}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from cachescope.model.coverage import MirrorSet, MirrorShare
 from cachescope.model.identity import DagHash, MirrorName
 from cachescope.model.lock_answers import Explained
-from cachescope.model.mirror import MirrorUrl
+from cachescope.model.mirror import MirrorUrl, mirror_add
 from cachescope.model.why import Cause, CauseKind, Lacking, Nearest
 from cachescope.present import urls, wording
 from cachescope.present.coverage import download_words, percent, tally_words, title
@@ -214,8 +214,7 @@ def _commands(best: MirrorSet, addresses: Mapping[MirrorName, MirrorUrl | None])
     for name in best.mirrors:
         address = addresses.get(name)
         if address is not None:
-            label = name.ref if name.stack == "root" else f"{name.ref}-{name.stack}"
-            yield f"spack mirror add {label} {shlex.quote(str(address))}"
+            yield mirror_add(name, address)
 
 
 def _rows(result: Explained) -> Iterator[LackingRow]:

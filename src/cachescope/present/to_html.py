@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Protocol
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from cachescope.model.mirror import mirror_add
 from cachescope.model.spec import deptype_names
 from cachescope.present import comparison, urls, wording
 from cachescope.present.api_page import ApiPage
@@ -136,11 +136,11 @@ class HtmlWriter:
         self._environment.filters["cut"] = wording.cut
         self._environment.filters["source_text"] = source_text
         self._environment.filters["virtual_conditions"] = conditions
-        self._environment.filters["shell"] = lambda value: shlex.quote(str(value))
         self._environment.globals.update(
             urls=urls,
             comparison=comparison,
             wording=wording,
+            mirror_add=mirror_add,
             asset=self._asset,
             deptype_names=deptype_names,
             compiler_shown=wording.compiler_shown,
