@@ -139,6 +139,7 @@ class SizeReader:
             width=width,
             lanes_at_once=self._options.hosts_at_once,
             ahead=width * _AHEAD,
+            unwanted=self._take,
         )
         try:
             with closing(answers):
@@ -147,7 +148,7 @@ class SizeReader:
                     if monotonic() - self._written_at >= _SECONDS_AT_ONCE:
                         self._write(runs)
         finally:
-            # Also for Ctrl-C: what was read is not asked for again.
+            # Also for Ctrl-C: what was answered, taken up or not, is not asked for again.
             self._write(runs)
             for run in runs.values():
                 run.bytes.close()
