@@ -255,7 +255,7 @@ def test_sizes_need_a_statement_for_each_source(
         statements.append(str(arguments[2]))
 
     event.listen(opened.catalogue.engine, "before_cursor_execute", note)
-    monkeypatch.setattr("cachescope.catalogue.virtual_facts._FEW", 0)
+    monkeypatch.setattr("cachescope.catalogue.virtual_facts.CHUNK", 0)
     looked_through = sizes_of(opened.catalogue, current)
     event.remove(opened.catalogue.engine, "before_cursor_execute", note)
     assert looked_through == named
