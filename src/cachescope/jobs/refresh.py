@@ -35,7 +35,6 @@ from cachescope.model.errors import (
 )
 from cachescope.model.identity import MirrorName, SourceName, ViewName
 from cachescope.model.mirror import MirrorUrl
-from cachescope.model.record import Validator
 from cachescope.model.results import Counts
 from cachescope.model.sources import Attempt, AttemptOutcome, SourceOutcome
 from cachescope.transport.source import ByteSource
@@ -154,21 +153,14 @@ class Refresher:
 
     @staticmethod
     def _everywhere(name: MirrorName, view: ViewName | None, readings: Sequence[Reading]) -> list[Reading]:
-        """Return what to ask at a new place, which may have other layouts.
-
-        Only the digests of what was read elsewhere hold there: an index that is the same is not written again.
-        """
+        """Return what to ask at a new place: everything, for what was read elsewhere says nothing of it."""
         known = {(one.location.layout, one.name.view): one.known for one in readings}
         locations = [view_location(view)] if view is not None else [*index_locations()]
         locations.extend(one.location for one in readings if one.name.view is not None and view is None)
-        everywhere = []
-        for one in locations:
-            found = known.get((one.layout, one.view))
-            document = found.document if found is not None else None
-            if document is not None:
-                document = replace(document, validator=Validator())
-            everywhere.append(Reading(SourceName(name, one.view), one, found, document))
-        return everywhere
+        return [
+            Reading(SourceName(name, one.view), one, known.get((one.layout, one.view)), None)
+            for one in locations
+        ]
 
     def views(self, name: MirrorName) -> Sequence[ViewName]:
         """Return the views of a mirror that its folder shows and the catalogue does not read; empty for web servers."""
@@ -213,6 +205,10 @@ class Refresher:
         """Write what was read of one source; None for a layout that the mirror does not have."""
         result = reading.result
         change: SnapshotChange | None = None
+        former = reading.known.document if reading.known is not None else None
+        if isinstance(result, IndexRead) and former is not None and result.digest == former.digest:
+            # A mirror that moved was read and checked as a whole, and has nothing new.
+            result, reading.document = Same(result.validator), former
         if isinstance(result, IndexRead):
             source_id = registry.ensure_source(connection, reading.name, reading.location.layout)
             try:
