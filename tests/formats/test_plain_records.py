@@ -58,10 +58,12 @@ def _both(
     ends = records.ends()
     plain = records.read(DagHash(dag_hash), text, ends)
     if plain is None:
-        assert not ends.edges
+        assert not ends.names
         return None
     spec = _decoder().decode(DagHash(dag_hash), text, document_format=document_format, where="")
-    assert [ends.edges[place] for place in plain.places] == list(spec.edges)
+    assert [(ends.names[place], ends.hashes[place], ends.kinds[place]) for place in plain.places] == list(
+        spec.edges
+    )
     return plain, [edge_text(edge) for edge in spec.edges], spec
 
 
@@ -176,10 +178,10 @@ def test_dependencies_of_a_node_that_is_not_plain_after_all_are_forgotten() -> N
     records = PlainRecords(_decoder(), document_format=5)
     ends = records.ends()
     assert records.read(DagHash(HDF5["hash"]), NOT_PLAIN["types in another order"], ends) is None
-    assert (ends.edges, dict(ends)) == ([], {})
+    assert (ends.names, ends.hashes, ends.kinds, dict(ends)) == ([], [], [], {})
     plain = records.read(DagHash(HDF5["hash"]), mirrors.as_json(HDF5), ends)
     assert plain is not None
-    assert [ends.edges[place].name for place in plain.places] == ["gcc", "zlib", "ampt"]
+    assert [ends.names[place] for place in plain.places] == ["gcc", "zlib", "ampt"]
 
 
 @given(st.data())

@@ -78,8 +78,9 @@ def _content(batches: Sequence[SpecBatch]) -> list[object]:
     """Return all that batches say, however it was cut."""
     rows: list[object] = []
     for batch in batches:
-        ends, originals = iter(batch.edge_ends), iter(batch.originals)
-        edges = [tuple(batch.ends[next(ends)] for _ in range(count)) for count in batch.edge_counts]
+        ends = list(zip(batch.end_names, batch.end_hashes, batch.end_kinds, strict=True))
+        places, originals = iter(batch.edge_ends), iter(batch.originals)
+        edges = [tuple(ends[next(places)] for _ in range(count)) for count in batch.edge_counts]
         columns = (
             *(batch.hashes, batch.names, batch.versions, batch.namespaces, batch.architectures),
             *(batch.compilers, batch.variants, batch.package_hashes, batch.externals, batch.build_specs),

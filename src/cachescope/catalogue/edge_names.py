@@ -50,6 +50,11 @@ class EdgeNames:
             if key >= self._first:
                 self._own[key - self._first] = name
 
+    def called(self, key: int) -> int | None:
+        """Return what a dependent calls a new spec, the last one of several; None where it has none."""
+        place = key - self._first
+        return (self._called[place] or None) if place < len(self._called) else None
+
     def differing(self, connection: Connection) -> list[int]:
         """Return the keys of specs that some dependent calls otherwise. 1 statement for 1000 that stood before."""
         found = set(self._differing)

@@ -14,7 +14,7 @@ from cachescope.catalogue import schema as t
 from cachescope.catalogue.bulk import bulk_insert
 from cachescope.catalogue.summaries import chunks
 from cachescope.model.record_form import RecordForm
-from cachescope.model.spec import Architecture, Compiler, DependencyEdge, EdgeKind, VariantSet
+from cachescope.model.spec import Architecture, Compiler, EdgeKind, VariantSet
 from cachescope.query.versions import version_key
 
 __all__ = ["Interned", "variant_rows"]
@@ -161,9 +161,14 @@ class Interned:
             values, lambda one: self._forms.key(digests[id(one)]) if one is not None else None
         )
 
-    def note_providers(self, edges: Iterable[DependencyEdge]) -> None:
-        """Note which packages provide a virtual to somebody."""
-        found = {(virtual, edge.name) for edge in edges for virtual in edge.kind.virtuals}
+    def note_providers(self, names: Sequence[str], kinds: Sequence[EdgeKind]) -> None:
+        """Note which packages provide a virtual to somebody, from the columns of some edges."""
+        found = {
+            (virtual, name)
+            for name, kind in zip(names, kinds, strict=True)
+            if kind.virtuals
+            for virtual in kind.virtuals
+        }
         if self._providers is None:
             rows = self._connection.execute(
                 select(t.provider.c.virtual, t.name.c.text).join(t.name, t.name.c.id == t.provider.c.name_id)
@@ -171,8 +176,8 @@ class Interned:
             self._providers = {(known, package) for known, package in rows}
         new = sorted(found - self._providers)
         self._providers.update(new)
-        names = self.names.keys([name for _, name in new])
-        self._new_providers += [(virtual, key) for (virtual, _), key in zip(new, names, strict=True)]
+        keys = self.names.keys([name for _, name in new])
+        self._new_providers += [(virtual, key) for (virtual, _), key in zip(new, keys, strict=True)]
 
     def _variant_set(self, value: VariantSet) -> int:
         digest = _digest(value.key)

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from itertools import chain
+from itertools import repeat
 
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
@@ -143,13 +143,13 @@ class SnapshotWriter:
 
         snapshot = self._next_snapshot
         self._next_snapshot += 1
-        # Sorted, because the table is stored in the order of its key.
-        opened = sorted((written.keys[one], int(incoming[one])) for one in new_here if one not in unreadable)
+        readable = [one for one in new_here if one not in unreadable] if unreadable else new_here
+        opened = _states(readable, written.keys, incoming)
         otherwise = [
             one for state, hashes in before.items() for one in hashes if incoming.get(one, state) != state
         ]
         keys = self._specs.keys_of([*otherwise, *stood.difference(incoming)])
-        changed = sorted((keys[one], int(incoming[one])) for one in otherwise)
+        changed = _states(otherwise, keys, incoming)
         gone = sorted(key for one, key in keys.items() if one not in incoming)
         raised = [
             found[one].key
@@ -157,14 +157,19 @@ class SnapshotWriter:
             if one in found and _is_higher(incoming[one], found[one].presence)
         ]
         self._opened += len(opened)
-        self._close(source_id, snapshot, [*gone, *(key for key, _ in changed)])
-        bulk_insert(
-            self._connection,
-            t.presence,
-            ((source_id, key, snapshot, None, state) for key, state in chain(opened, changed)),
-        )
+        self._close(source_id, snapshot, [*gone, *changed])
+        for intervals in (opened, changed):
+            rows = zip(
+                repeat(source_id),
+                intervals,
+                repeat(snapshot),
+                repeat(None),
+                intervals.values(),
+                strict=False,
+            )
+            bulk_insert(self._connection, t.presence, rows)
         # New specs were written with it, and most of the others have it from another source.
-        renew_presence(self._connection, [*raised, *gone, *(key for key, _ in changed)])
+        renew_presence(self._connection, [*raised, *gone, *changed])
         self._connection.execute(
             insert(t.snapshot).values(
                 id=snapshot,
@@ -176,9 +181,9 @@ class SnapshotWriter:
             )
         )
         if scope:
-            stands = stood.union(one for one in new_here if one not in unreadable)
+            stands = stood.union(readable)
             self._pages[source_id].tell(scope, {one: int(incoming[one]) for one in incoming if one in stands})
-        self._touch(mirror, source_id, snapshot, [key for key, _ in chain(opened, changed)] + gone)
+        self._touch(mirror, source_id, snapshot, [*opened, *changed, *gone])
         # Written at the end: a folder of pages speaks of each source hundreds of times.
         self._sources[source_id] = records.header, len(rejected)
         return SnapshotChange(
@@ -369,6 +374,15 @@ class _PagesOfSource:
         self._told.difference_update(self._by_scope.get(scope, ()))
         self._told.update(rows)
         self._by_scope[scope] = rows
+
+
+def _states(
+    hashes: Sequence[DagHash], keys: Mapping[DagHash, int], presence: Mapping[DagHash, Presence]
+) -> dict[int, int]:
+    """Return the states of specs by their keys, sorted because intervals are stored in the order of their key."""
+    return dict(
+        sorted(zip(map(keys.__getitem__, hashes), map(int, map(presence.__getitem__, hashes)), strict=True))
+    )
 
 
 def _refuse(rejected: Iterable[MalformedRecord], *, strict: bool, readable: int) -> None:

@@ -171,7 +171,7 @@ class SpecWriter:
 
     def _find_children(self, batch: SpecBatch, keys: "_Keys") -> None:
         """Look up dependencies that the document itself does not hold: another mirror may have brought them."""
-        missing = {end.hash for end in batch.ends if end.hash not in keys.ids}
+        missing = frozenset(batch.end_hashes).difference(keys.ids)
         if missing:
             keys.ids.update({one: standing.key for one, standing in self.find(missing).items()})
 
@@ -210,10 +210,10 @@ class SpecWriter:
         self, batch: SpecBatch, spec_ids: Sequence[int], keys: "_Keys", names: EdgeNames
     ) -> Iterable[tuple[int, int, int, int]]:
         """Make the rows of ``edge``, in the order of its key."""
-        kinds = self._interned.edge_kinds([end.kind for end in batch.ends])
-        children = [keys.child(end.hash, end.name) for end in batch.ends]
-        names.call(children, self._interned.names.keys([end.name for end in batch.ends]))
-        self._interned.note_providers(batch.ends)
+        kinds = self._interned.edge_kinds(batch.end_kinds)
+        children = keys.children(batch.end_hashes)
+        names.call(children, self._interned.names.keys(batch.end_names))
+        self._interned.note_providers(batch.end_names, batch.end_kinds)
         return zip(
             chain.from_iterable(map(repeat, spec_ids, batch.edge_counts)),
             chain.from_iterable(map(range, batch.edge_counts)),
@@ -246,15 +246,13 @@ class SpecWriter:
 
     def _insert_named(self, keys: "_Keys", edge_names: EdgeNames, unreadable: set[DagHash]) -> None:
         """Write a row for every dependency that no record describes, so that edges have an end and a name."""
-        names = {one: name for one, name in keys.named.items() if keys.lacks_row(one, unreadable)}
-        name_ids = self._interned.names.keys(list(names.values()))
         blank = (None,) * 7
         rows = [
-            (keys.ids[one], one, int(Knowledge.NAMED), name_id, *blank, 0, 0, None, None, None)
-            for one, name_id in zip(names, name_ids, strict=True)
+            (key, one, int(Knowledge.NAMED), name, *blank, 0, 0, None, None, None)
+            for one, key in keys.without_row(unreadable).items()
+            if (name := edge_names.called(key)) is not None
         ]
-        edge_names.name([keys.ids[one] for one in names], name_ids)
-        self._interned.flush()
+        edge_names.name([row[0] for row in rows], [row[3] for row in rows])
         bulk_insert(self._connection, t.spec, sorted(rows))
 
 
@@ -279,26 +277,27 @@ class _Keys:
         new = [one for one in wanted if one not in known]
         self.ids: dict[DagHash, int] = dict(known)
         self.ids.update(zip(new, range(first, first + len(new)), strict=True))
-        self.named: dict[DagHash, str] = {}
-        """Names of dependencies that may have no record, as their dependents give them."""
-
+        self._unknown: dict[DagHash, int] = {}
         self._first = first
-        self._first_named = self.next = first + len(new)
+        self._first_unknown = first + len(new)
 
-    def child(self, dag_hash: DagHash, name: str) -> int:
-        """Return the key of a dependency, a new one if nobody knows it."""
-        key = self.ids.get(dag_hash)
-        if key is None:
-            key = self.ids[dag_hash] = self.next
-            self.next += 1
-        if key >= self._first:
-            self.named[dag_hash] = name
-        return key
+    @property
+    def next(self) -> int:
+        """The first key that is free."""
+        return self._first_unknown + len(self._unknown)
+
+    def children(self, hashes: Sequence[DagHash]) -> list[int]:
+        """Return the keys of dependencies, new ones for those that nobody knows."""
+        ids = self.ids
+        for one in [one for one in hashes if one not in ids]:
+            ids[one] = self._unknown.setdefault(one, self.next)
+        return list(map(ids.__getitem__, hashes))
 
     def stands(self, key: int) -> bool:
         """Say whether the row stood in the catalogue before."""
         return key < self._first
 
-    def lacks_row(self, dag_hash: DagHash, unreadable: set[DagHash]) -> bool:
-        """Say whether no record has made a row for this dependency."""
-        return self.ids[dag_hash] >= self._first_named or dag_hash in unreadable
+    def without_row(self, unreadable: Collection[DagHash]) -> dict[DagHash, int]:
+        """Return new keys for which no record has made a row."""
+        rejected = {one: key for one in unreadable if not self.stands(key := self.ids[one])}
+        return {**rejected, **self._unknown}

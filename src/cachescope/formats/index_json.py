@@ -13,10 +13,10 @@ decoded by several processes, where the caller has some (``RecordWorkers``).
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
 
@@ -249,10 +249,11 @@ class IndexDocument:
                     where="database.installs",
                 )
             )
+        hashes = cast("Iterable[DagHash]", present)
         if self._header.version == _LAST_WITHOUT_PRESENCE:
-            return {DagHash(key): Presence.UNSTATED for key in present}
+            return dict.fromkeys(hashes, Presence.UNSTATED)
         states = (Presence.MENTIONED, Presence.PRESENT)
-        return {DagHash(key): states[found] for key, found in present.items()}
+        return dict(zip(hashes, map(states.__getitem__, present.values()), strict=True))
 
     @property
     def header(self) -> IndexHeader:

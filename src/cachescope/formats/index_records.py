@@ -86,8 +86,9 @@ class CutRecords:
 
     def presence(self) -> dict[str, bool]:
         """Return what each record says, by hash."""
-        present = self._table.present
-        return {key: bool(present[row]) for key, row in self._rows.items()}
+        return dict(
+            zip(self._rows, map(bool, map(self._table.present.__getitem__, self._rows.values())), strict=True)
+        )
 
     def node(self, dag_hash: str) -> memoryview | None:
         """Return the JSON of a node."""
@@ -99,7 +100,7 @@ class CutRecords:
 
     def places(self, hashes: Sequence[DagHash]) -> Places:
         """Say where nodes stand."""
-        rows = [self._rows[one] for one in hashes]
+        rows = list(map(self._rows.__getitem__, hashes))
         return Places.of(
             hashes,
             starts=map(self._table.starts.__getitem__, rows),

@@ -33,9 +33,14 @@ _EDGE_HASH = b'","hash":"'
 _BETWEEN_EDGES = b']}},{"name":"'
 _LAST_EDGE = b"]}}"
 _END_OF_EDGES = b"]}}]"
-_END = len('"}')
-_HASH = DAG_HASH_LENGTH + _END
+_HASH = DAG_HASH_LENGTH + len('"}')
 _PATCHES = b',"patches":['
+
+# Asked of every record: a constant takes a third of the time of 'len'.
+_LEN_NAME, _LEN_VERSION, _LEN_PACKAGE_HASH = len(_NAME), len(_VERSION), len(_PACKAGE_HASH)
+_TO_PARAMETERS = len(_PARAMETERS) - 1
+_LEN_OPENING, _LEN_FIRST_EDGE, _LEN_LAST_EDGE = len(_OPENING), len(_FIRST_EDGE), len(_LAST_EDGE)
+_LEN_EDGE_HASH = len(_EDGE_HASH)
 
 _FORMAT_5 = 5
 _MOST_FORMS = 20_000  # some 40 MB
@@ -61,7 +66,9 @@ _FormKey = tuple[bytes, bytes, bool, bytes]
 class PlainForm(NamedTuple):
     """A form, and what all nodes of it say."""
 
-    form: RecordForm
+    form: RecordForm | None
+    """None for a node that was decoded, whose record is kept."""
+
     architecture: Architecture
     namespace: str
     spec_format: int
@@ -115,23 +122,24 @@ class PlainRecords:
         """
         find = record.find
         # Behind a key that is not found no other place is in order.
-        version = find(_VERSION, len(_NAME))
-        head = find(_ARCH, version + len(_VERSION))
-        parameters = find(_PARAMETERS, head) + len(_PARAMETERS) - 1
+        version = find(_VERSION, _LEN_NAME)
+        head = find(_ARCH, version + _LEN_VERSION)
+        parameters = find(_PARAMETERS, head) + _TO_PARAMETERS
         middle = find(b"}", parameters) + 1
-        package_hash = find(_PACKAGE_HASH, middle) + len(_PACKAGE_HASH)
+        package_hash = find(_PACKAGE_HASH, middle) + _LEN_PACKAGE_HASH
         end = find(b'"', package_hash)
         if not 0 < version < head < parameters < middle < package_hash < end or not record.startswith(_NAME):
             return None
         has_edges = record.startswith(_OPENING, end)
-        tail = record.rfind(_END_OF_EDGES, end) + len(_LAST_EDGE) if has_edges else end
+        tail = record.rfind(_END_OF_EDGES, end) + _LEN_LAST_EDGE if has_edges else end
         raw, between = record[parameters:middle], record[middle:package_hash]
         if between.startswith(_PATCHES):
             between = _with_patches_left_out(between, raw)
         key = record[head:parameters], between, has_edges, record[tail:-_HASH]
         known = self._forms.get(key) or self._form(key)
-        name = self._names.get(record[len(_NAME) : version]) or self._name(record[len(_NAME) : version])
-        text = record[version + len(_VERSION) : head]
+        text = record[_LEN_NAME:version]
+        name = self._names.get(text) or self._name(text)
+        text = record[version + _LEN_VERSION : head]
         number = self._versions.get(text) or self._version(text)
         variants = self._variants.get(raw) or self._variant_set(raw)
         hash_of_package = record[package_hash:end]
@@ -146,10 +154,10 @@ class PlainRecords:
         places: list[int] = []
         compiler = known.compiler
         if has_edges:
-            raw = record[end + len(_OPENING) : tail]
+            raw = record[end + _LEN_OPENING : tail]
             if not raw.startswith(_FIRST_EDGE):
                 return None
-            texts = raw[len(_FIRST_EDGE) : -len(_LAST_EDGE)].split(_BETWEEN_EDGES)
+            texts = raw[_LEN_FIRST_EDGE:-_LEN_LAST_EDGE].split(_BETWEEN_EDGES)
             numbered = ends.places(texts)
             if numbered is None:
                 return None
@@ -179,19 +187,19 @@ class PlainRecords:
         except _UNREADABLE:
             return None
 
-    def _edge(self, text: bytes) -> DependencyEdge | None:
+    def _edge(self, text: bytes) -> tuple[str, DagHash, EdgeKind] | None:
         """Read a dependency, as it stands between its brackets; None for what is not plain."""
         place = text.find(_EDGE_HASH)
-        start = place + len(_EDGE_HASH)
+        start = place + _LEN_EDGE_HASH
         stop = start + DAG_HASH_LENGTH
         name = self._names.get(text[:place]) or self._name(text[:place])
         use = text[stop:]
         known = self._uses.get(use) or self._use(use)
         if place < 0 or name is None or known is None or _HASH_TEXT.fullmatch(text, start, stop) is None:
             return None
-        edge = DependencyEdge(name, DagHash(text[start:stop].decode()), known.kind)
+        edge = name, DagHash(text[start:stop].decode()), known.kind
         if known.language is not None and text not in self._compilers:
-            compiler = self._nodes.compiler_of([edge])
+            compiler = self._nodes.compiler_of([DependencyEdge(*edge)])
             if compiler is not None:
                 self._compilers[text] = known.language, compiler
         return edge
@@ -249,45 +257,53 @@ class PlainRecords:
 
 
 class PlainEnds(dict[bytes, int]):
-    """Numbers the different dependencies of a batch, by their texts."""
+    """Numbers the different dependencies of a batch, by their texts; what they say stands in columns."""
 
-    def __init__(self, read: Callable[[bytes], DependencyEdge | None]) -> None:
+    def __init__(self, read: Callable[[bytes], tuple[str, DagHash, EdgeKind] | None]) -> None:
         super().__init__()
         self._read = read
         self._texts: list[bytes] = []
         """Of all numbers, empty for those that were read in another way."""
 
         self._by_identity: dict[int, int] = {}
-        self.edges: list[DependencyEdge] = []
+        self._held: list[DependencyEdge] = []
+        self.names: list[str] = []
+        self.hashes: list[DagHash] = []
+        self.kinds: list[EdgeKind] = []
 
     def places(self, texts: Sequence[bytes]) -> list[int] | None:
         """Return the numbers of dependencies; None where one is not plain, and then none of them is kept."""
-        before = len(self.edges)
+        before = len(self.names)
         try:
             return list(map(self.__getitem__, texts))
         except KeyError:
             for text in self._texts[before:]:
                 self.pop(text, None)
-            del self._texts[before:], self.edges[before:]
+            for column in (self._texts, self.names, self.hashes, self.kinds):
+                del column[before:]
             return None
 
     def add(self, edge: DependencyEdge) -> int:
         """Number a dependency that was read in another way: by a decoder, which makes equal ones once."""
         number = self._by_identity.get(id(edge))
         if number is None:
-            number = self._by_identity[id(edge)] = len(self.edges)
-            self.edges.append(edge)
-            self._texts.append(b"")
+            number = self._by_identity[id(edge)] = self._append(b"", *edge)
+            self._held.append(edge)
         return number
 
     def __missing__(self, text: bytes) -> int:
         edge = self._read(text)
         if edge is None:
             raise KeyError(text)
-        self.edges.append(edge)
-        self._texts.append(text)
-        number = self[text] = len(self.edges) - 1
+        number = self[text] = self._append(text, *edge)
         return number
+
+    def _append(self, text: bytes, name: str, dag_hash: DagHash, kind: EdgeKind) -> int:
+        self._texts.append(text)
+        self.names.append(name)
+        self.hashes.append(dag_hash)
+        self.kinds.append(kind)
+        return len(self.names) - 1
 
 
 def _is_plain(text: bytes) -> bool:

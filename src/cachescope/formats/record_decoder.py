@@ -6,18 +6,19 @@ names by hash, and in old indexes the record that an old hash meant. Another pro
 
 from array import array
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple, Self
 
 import msgspec
 
 from cachescope.formats.dag_hash import verify_record
 from cachescope.formats.node_json import NodeDecoder
-from cachescope.formats.plain_records import PlainForm, PlainNode, PlainRecords
+from cachescope.formats.plain_records import PlainEnds, PlainForm, PlainNode, PlainRecords
 from cachescope.model.errors import MalformedRecord
 from cachescope.model.identity import DAG_HASH_LENGTH, DagHash
 from cachescope.model.record import Verdict
-from cachescope.model.record_form import RecordForm
-from cachescope.model.spec import Architecture, Compiler, ConcreteSpec, VariantSet
+from cachescope.model.record_form import is_hashed_text
+from cachescope.model.spec import ConcreteSpec
 from cachescope.model.spec_records import Compress, SpecBatch
 
 __all__ = ["Places", "Question", "RecordDecoder", "WorkersLost", "record_place"]
@@ -64,25 +65,6 @@ class Places(NamedTuple):
         ]
 
 
-class _Row(NamedTuple):
-    """One spec of a batch: a value of each of its columns."""
-
-    hashes: DagHash
-    names: str
-    versions: str
-    namespaces: str
-    architectures: Architecture
-    compilers: Compiler | None
-    variants: VariantSet
-    package_hashes: str
-    externals: bool
-    build_specs: DagHash | None
-    formats: int
-    verdicts: Verdict
-    forms: RecordForm | None
-    edge_counts: int
-
-
 class RecordDecoder:
     """Decodes the records of one document."""
 
@@ -108,74 +90,89 @@ class RecordDecoder:
         compress: Compress,
     ) -> SpecBatch:
         """Decode and verify some records; those that cannot be read are in ``rejected``."""
-        rows: list[_Row] = []
-        originals: list[bytes] = []
-        edge_ends = array("I")
-        rejected: list[MalformedRecord] = []
-        ends = self._plain.ends()
+        read = _ReadNodes(self._plain.ends())
+        read_plain, keep = self._plain.read, read.keep
         for dag_hash, node in zip(hashes, nodes, strict=True):
             original = bytes(node)
-            plain = self._plain.read(dag_hash, original, ends)
-            if plain is not None:
-                edge_ends.extend(plain.places)
-                rows.append(_row_of_plain(dag_hash, plain, self._verdict(dag_hash, original, plain.known)))
-                continue
-            try:
-                spec = self.spec(dag_hash, original)
-            except MalformedRecord as error:
-                rejected.append(error)
-                continue
-            edge_ends.extend(map(ends.add, spec.edges))
-            rows.append(_row_of_spec(spec, self._verdict(dag_hash, original, spec)))
-            originals.append(original)
-        columns = list(zip(*rows, strict=True)) or [()] * len(_Row._fields)
+            plain = read_plain(dag_hash, original, read.ends)
+            if plain is None:
+                self._decode(dag_hash, original, read)
+            elif is_hashed_text(dag_hash, original):
+                keep(dag_hash, plain)
+            else:
+                keep(dag_hash, plain, _verdict(dag_hash, original, plain.known.spec_format))
+        return read.batch(compress)
+
+    def _decode(self, dag_hash: DagHash, original: bytes, read: "_ReadNodes") -> None:
+        try:
+            spec = self.spec(dag_hash, original)
+        except MalformedRecord as error:
+            read.rejected.append(error)
+        else:
+            read.keep_decoded(spec, original, _verdict(dag_hash, original, spec.spec_format))
+
+
+def _verdict(dag_hash: DagHash, original: bytes, spec_format: int) -> Verdict:
+    return verify_record(dag_hash, original, spec_format=spec_format).verdict
+
+
+class _ReadNodes:
+    """What was read of a batch. Nearly all nodes are plain, verified and no externals, so only the others are noted."""
+
+    def __init__(self, ends: PlainEnds) -> None:
+        self.ends = ends
+        self.rejected: list[MalformedRecord] = []
+        self._hashes: list[DagHash] = []
+        self._nodes: list[PlainNode] = []
+        self._originals: list[bytes] = []
+        self._verdicts: dict[int, Verdict] = {}
+        self._externals: set[int] = set()
+        self._build_specs: dict[int, DagHash | None] = {}
+
+    def keep(self, dag_hash: DagHash, node: PlainNode, verdict: Verdict = Verdict.VERIFIED) -> None:
+        """Keep a plain node."""
+        if verdict is not Verdict.VERIFIED:
+            self._verdicts[len(self._nodes)] = verdict
+        self._hashes.append(dag_hash)
+        self._nodes.append(node)
+
+    def keep_decoded(self, spec: ConcreteSpec, original: bytes, verdict: Verdict) -> None:
+        """Keep a node that was not plain, and its record."""
+        place = len(self._nodes)
+        if spec.external:
+            self._externals.add(place)
+        if spec.build_spec is not None:
+            self._build_specs[place] = spec.build_spec
+        known = PlainForm(None, spec.architecture, spec.namespace, spec.spec_format, None)
+        edges = list(map(self.ends.add, spec.edges))
+        own = spec.name, spec.version, spec.variants, spec.package_hash, spec.compiler
+        self.keep(spec.hash, PlainNode(known, *own, edges), verdict)
+        self._originals.append(original)
+
+    def batch(self, compress: Compress) -> SpecBatch:
+        """Turn what was kept into columns."""
+        columns = zip(*self._nodes, strict=True) if self._nodes else ((),) * len(PlainNode._fields)
+        known, names, versions, variants, package_hashes, compilers, edges = columns
+        places = range(len(self._nodes))
         return SpecBatch(
-            **dict(zip(_Row._fields, columns, strict=True)),
-            originals=compress(originals),
-            edge_ends=edge_ends,
-            ends=ends.edges,
-            rejected=rejected,
+            hashes=self._hashes,
+            names=names,
+            versions=versions,
+            namespaces=[one.namespace for one in known],
+            architectures=[one.architecture for one in known],
+            compilers=compilers,
+            variants=variants,
+            package_hashes=package_hashes,
+            externals=list(map(self._externals.__contains__, places)),
+            build_specs=list(map(self._build_specs.get, places)),
+            formats=[one.spec_format for one in known],
+            verdicts=[self._verdicts.get(place, Verdict.VERIFIED) for place in places],
+            forms=[one.form for one in known],
+            originals=compress(self._originals),
+            edge_counts=list(map(len, edges)),
+            edge_ends=array("I", chain.from_iterable(edges)),
+            end_names=self.ends.names,
+            end_hashes=self.ends.hashes,
+            end_kinds=self.ends.kinds,
+            rejected=self.rejected,
         )
-
-    @staticmethod
-    def _verdict(dag_hash: DagHash, original: bytes, of: PlainForm | ConcreteSpec) -> Verdict:
-        return verify_record(dag_hash, original, spec_format=of.spec_format).verdict
-
-
-def _row_of_plain(dag_hash: DagHash, plain: PlainNode, verdict: Verdict) -> _Row:
-    known = plain.known
-    return _Row(
-        dag_hash,
-        plain.name,
-        plain.version,
-        known.namespace,
-        known.architecture,
-        plain.compiler,
-        plain.variants,
-        plain.package_hash,
-        False,
-        None,
-        known.spec_format,
-        verdict,
-        known.form,
-        len(plain.places),
-    )
-
-
-def _row_of_spec(spec: ConcreteSpec, verdict: Verdict) -> _Row:
-    return _Row(
-        spec.hash,
-        spec.name,
-        spec.version,
-        spec.namespace,
-        spec.architecture,
-        spec.compiler,
-        spec.variants,
-        spec.package_hash,
-        spec.external,
-        spec.build_spec,
-        spec.spec_format,
-        verdict,
-        None,
-        len(spec.edges),
-    )

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from cachescope.formats.index_splitting import split_range
 from cachescope.formats.node_json import NodeDecoder, Resolve
 from cachescope.formats.record_decoder import Places, Question, RecordDecoder
-from cachescope.model.identity import DagHash
 from cachescope.model.spec import Compiler, DependencyEdge
 from cachescope.model.spec_records import Compress, SpecBatch
 from cachescope.transport.body import HeldBody
@@ -49,16 +48,13 @@ class PackedBatch(NamedTuple):
     parts: Sequence[object]
     """Parts that were not sent before."""
 
-    end_names: Sequence[str]
-    end_hashes: Sequence[str]
     dropped_edges: int
 
 
-_SHARED = ("architectures", "compilers", "variants", "forms")
-_END_KINDS = "end_kinds"
+_SHARED = ("architectures", "compilers", "variants", "forms", "end_kinds")
 _PLAIN = (
     *("hashes", "names", "versions", "namespaces", "package_hashes", "externals", "build_specs", "formats"),
-    *("verdicts", "originals", "edge_counts", "edge_ends", "rejected"),
+    *("verdicts", "originals", "edge_counts", "edge_ends", "end_names", "end_hashes", "rejected"),
 )
 
 
@@ -107,13 +103,10 @@ class _Parts:
 def _packed(batch: SpecBatch, parts: _Parts, dropped_edges: int) -> PackedBatch:
     new: list[object] = []
     shared = {name: parts.numbers(getattr(batch, name), new) for name in _SHARED}
-    shared[_END_KINDS] = parts.numbers([end.kind for end in batch.ends], new)
     return PackedBatch(
         columns={name: getattr(batch, name) for name in _PLAIN},
         shared=shared,
         parts=new,
-        end_names=[end.name for end in batch.ends],
-        end_hashes=[end.hash for end in batch.ends],
         dropped_edges=dropped_edges,
     )
 
@@ -130,9 +123,7 @@ def unpacked(packed: PackedBatch, parts: list[Any], answer: Callable[[Question],
         for part in packed.parts
     )
     shared = {name: [parts[number] for number in numbers] for name, numbers in packed.shared.items()}
-    kinds = shared.pop(_END_KINDS)
-    ends = list(map(DependencyEdge, packed.end_names, map(DagHash, packed.end_hashes), kinds))
-    return SpecBatch(**packed.columns, **shared, ends=ends)
+    return SpecBatch(**packed.columns, **shared)
 
 
 class _Worker:

@@ -19,7 +19,7 @@ PATCHES = b"\x01"
 _BETWEEN = b"\x00"  # nor this
 _PATCHES_KEY = b'"patches":'
 _HASH = len(',"hash":"') + DAG_HASH_LENGTH + len('"}')
-_DIGITS = str.maketrans("abcdefghijklmnopqrstuvwxyz234567", "0123456789abcdefghijklmnopqrstuv")
+_DIGITS = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz234567", b"0123456789abcdefghijklmnopqrstuv")
 
 
 class RecordForm(NamedTuple):
@@ -96,10 +96,11 @@ def is_hashed_text(dag_hash: str, record: bytes) -> bool:
 
     So Spack writes it in an index. Compares as numbers: Python reads base 32 in C, but writes base32 in Python.
     """
-    if record[-_HASH:] != b',"hash":"' + dag_hash.encode() + b'"}':
+    text = dag_hash.encode()
+    if record[-_HASH:] != b',"hash":"' + text + b'"}':
         return False
     found = hashlib.sha1(record[:-_HASH] + b"}", usedforsecurity=False).digest()
-    return int(dag_hash.translate(_DIGITS), 32) == int.from_bytes(found, "big")
+    return int(text.translate(_DIGITS), 32) == int.from_bytes(found, "big")
 
 
 def _quoted(names: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from cachescope.model.errors import MalformedRecord
 from cachescope.model.identity import DagHash
 from cachescope.model.record import IndexHeader, Presence, Verdict
 from cachescope.model.record_form import RecordForm
-from cachescope.model.spec import Architecture, Compiler, ConcreteSpec, DependencyEdge, VariantSet
+from cachescope.model.spec import Architecture, Compiler, ConcreteSpec, EdgeKind, VariantSet
 
 __all__ = ["BATCH", "Compress", "SpecBatch", "SpecRecords", "batch_of", "batches"]
 
@@ -23,6 +23,11 @@ BATCH = 2000
 
 Compress = Callable[[Sequence[bytes]], list[bytes]]
 """Makes the stored form of original records: the catalogue chooses it, whoever decodes applies it."""
+
+
+_ENDS = "end_names", "end_hashes", "end_kinds"
+_OTHERWISE = {"originals", "edge_ends", "rejected", *_ENDS}
+"""Columns that do not have one value for each spec."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +58,13 @@ class SpecBatch:
     """How many edges each spec has; the edges of all specs stand one after the other in ``edge_ends``."""
 
     edge_ends: Sequence[int]
-    """For each edge its place in ``ends``."""
+    """For each edge its place in the columns of ends."""
 
-    ends: Sequence[DependencyEdge]
-    """The different edges."""
+    end_names: Sequence[str]
+    """The different edges, again by columns."""
+
+    end_hashes: Sequence[DagHash]
+    end_kinds: Sequence[EdgeKind]
 
     rejected: Sequence[MalformedRecord]
     """Records of the batch that could not be read: they are in none of the columns."""
@@ -71,7 +79,7 @@ class SpecBatch:
         columns = {
             column.name: list(compress(getattr(self, column.name), keep))
             for column in fields(self)
-            if column.name not in {"originals", "edge_ends", "ends", "rejected"}
+            if column.name not in _OTHERWISE
         }
         has_original = [form is None for form in self.forms]
         return replace(
@@ -79,7 +87,7 @@ class SpecBatch:
             **columns,
             originals=list(compress(self.originals, compress(keep, has_original))),
             edge_ends=[used[end] for end in edge_ends],
-            ends=[self.ends[end] for end in used],
+            **{name: list(map(getattr(self, name).__getitem__, used)) for name in _ENDS},
         )
 
 
@@ -152,7 +160,9 @@ def batch_of(
         originals=originals,
         edge_counts=list(map(len, by_field["edges"])),
         edge_ends=array("I", map(place.__getitem__, map(id, edges))),
-        ends=list(different.values()),
+        end_names=[edge.name for edge in different.values()],
+        end_hashes=[edge.hash for edge in different.values()],
+        end_kinds=[edge.kind for edge in different.values()],
         rejected=rejected,
     )
 
