@@ -229,7 +229,7 @@ def _by_identity(values: Sequence[Part], key: Callable[[Part], Key]) -> list[Key
     """Ask once for each different object of a column: decoders share equal parts, so there are few."""
     different = dict(zip(map(id, values), values, strict=True))
     keys = {identity: key(value) for identity, value in different.items()}
-    return [keys[identity] for identity in map(id, values)]
+    return list(map(keys.__getitem__, map(id, values)))
 
 
 def _digest(content: bytes) -> bytes:

@@ -3,12 +3,13 @@
 Presence is an interval: a record that stays costs nothing, one that comes, goes or changes costs one row.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from itertools import repeat
+from itertools import chain, compress, repeat
+from operator import ne
 
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 
@@ -20,7 +21,7 @@ from cachescope.catalogue.spec_writer import SpecWriter, Standing, Written
 from cachescope.catalogue.summaries import chunks, summarise
 from cachescope.catalogue.times import to_stored
 from cachescope.model.errors import MalformedDocument, MalformedRecord
-from cachescope.model.identity import DAG_HASH_LENGTH, DagHash, MirrorName, Ref, Stack
+from cachescope.model.identity import DagHash, MirrorName, Ref, Stack, cut_hashes
 from cachescope.model.record import IndexHeader, Presence, Verdict
 from cachescope.model.results import Counts
 from cachescope.model.spec_records import SpecRecords
@@ -145,9 +146,7 @@ class SnapshotWriter:
         self._next_snapshot += 1
         readable = [one for one in new_here if one not in unreadable] if unreadable else new_here
         opened = _states(readable, written.keys, incoming)
-        otherwise = [
-            one for state, hashes in before.items() for one in hashes if incoming.get(one, state) != state
-        ]
+        otherwise = list(chain.from_iterable(map(_otherwise, before, before.values(), repeat(incoming))))
         keys = self._specs.keys_of([*otherwise, *stood.difference(incoming)])
         changed = _states(otherwise, keys, incoming)
         gone = sorted(key for one, key in keys.items() if one not in incoming)
@@ -210,7 +209,7 @@ class SnapshotWriter:
                     t.presence.c.state == state,
                 )
             ).scalar()
-            before[state] = set(_cut(text or ""))
+            before[state] = set(cut_hashes(text or ""))
         return before
 
     def _pages_of(self, source_id: int) -> "_PagesOfSource":
@@ -345,10 +344,6 @@ def _is_higher(state: Presence, stands: int | None) -> bool:
     return stands is None or state > stands
 
 
-def _cut(text: str) -> Iterator[DagHash]:
-    return (DagHash(text[start : start + DAG_HASH_LENGTH]) for start in range(0, len(text), DAG_HASH_LENGTH))
-
-
 class _PagesOfSource:
     """What the pages of a source told, by page."""
 
@@ -383,6 +378,13 @@ def _states(
     return dict(
         sorted(zip(map(keys.__getitem__, hashes), map(int, map(presence.__getitem__, hashes)), strict=True))
     )
+
+
+def _otherwise(
+    state: int, hashes: Collection[DagHash], presence: Mapping[DagHash, Presence]
+) -> Iterator[DagHash]:
+    """Return those of the hashes that are still there, in another state; all of a source, so by ``map`` alone."""
+    return compress(hashes, map(ne, map(presence.get, hashes, repeat(state)), repeat(state)))
 
 
 def _refuse(rejected: Iterable[MalformedRecord], *, strict: bool, readable: int) -> None:

@@ -154,14 +154,14 @@ class SpecWriter:
         presence: Mapping[DagHash, Presence],
     ) -> None:
         self._find_children(batch, keys)
-        spec_ids = [keys.ids[one] for one in batch.hashes]
+        spec_ids = list(map(keys.ids.__getitem__, batch.hashes))
         name_ids = self._interned.names.keys(batch.names)
         names.name(spec_ids, name_ids)
         specs = list(self._spec_rows(batch, spec_ids, name_ids, level, presence))
         edges = self._edge_rows(batch, spec_ids, keys, names)
         self._interned.flush()
-        upgrades = [row for row in specs if keys.stands(row[0])]
-        if upgrades:
+        if any(map(keys.stands, spec_ids)):
+            upgrades = [row for row in specs if keys.stands(row[0])]
             self._upgrade(upgrades, dict(zip(spec_ids, name_ids, strict=True)))
             specs = [row for row in specs if not keys.stands(row[0])]
         bulk_insert(self._connection, t.spec, specs)

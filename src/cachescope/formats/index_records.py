@@ -7,7 +7,7 @@ import msgspec
 
 from cachescope.formats.index_splitting import RecordTable
 from cachescope.formats.record_decoder import Places
-from cachescope.model.identity import DAG_HASH_LENGTH, DagHash
+from cachescope.model.identity import DagHash, cut_hashes
 
 __all__ = ["CutRecords", "DecodedRecords", "OtherRecords", "RecordWire", "Records", "VersionWire"]
 
@@ -79,16 +79,14 @@ class CutRecords:
     def __init__(self, data: memoryview, table: RecordTable) -> None:
         self._data = data
         self._table = table
-        text = table.hashes.decode("ascii")
-        hashes = (text[start : start + DAG_HASH_LENGTH] for start in range(0, len(text), DAG_HASH_LENGTH))
+        hashes = cut_hashes(table.hashes.decode("ascii"))
         # Of records with one hash the last one counts, as everywhere in JSON.
-        self._rows = dict(zip(hashes, range(len(table.starts)), strict=True))
+        self._rows: dict[str, int] = dict(zip(hashes, range(len(table.starts)), strict=True))
 
     def presence(self) -> dict[str, bool]:
         """Return what each record says, by hash."""
-        return dict(
-            zip(self._rows, map(bool, map(self._table.present.__getitem__, self._rows.values())), strict=True)
-        )
+        present = map(self._table.present.__getitem__, self._rows.values())
+        return dict(zip(self._rows, map(bool, present), strict=True))
 
     def node(self, dag_hash: str) -> memoryview | None:
         """Return the JSON of a node."""

@@ -15,7 +15,7 @@ from cachescope.formats.dag_hash import verify_record
 from cachescope.formats.node_json import NodeDecoder
 from cachescope.formats.plain_records import PlainEnds, PlainForm, PlainNode, PlainRecords
 from cachescope.model.errors import MalformedRecord
-from cachescope.model.identity import DAG_HASH_LENGTH, DagHash
+from cachescope.model.identity import DagHash, cut_hashes
 from cachescope.model.record import Verdict
 from cachescope.model.record_form import is_hashed_text
 from cachescope.model.spec import ConcreteSpec
@@ -59,10 +59,7 @@ class Places(NamedTuple):
     @property
     def hashes(self) -> list[DagHash]:
         """The hashes, in order."""
-        text = self.joined
-        return [
-            DagHash(text[start : start + DAG_HASH_LENGTH]) for start in range(0, len(text), DAG_HASH_LENGTH)
-        ]
+        return cut_hashes(self.joined)
 
 
 class RecordDecoder:

@@ -97,7 +97,7 @@ class _Parts:
                 known[identity] = len(known)
                 self._held.append(part)
                 new.append(part)
-        return [known[identity] for identity in map(id, column)]
+        return list(map(known.__getitem__, map(id, column)))
 
 
 def _packed(batch: SpecBatch, parts: _Parts, dropped_edges: int) -> PackedBatch:
@@ -122,7 +122,7 @@ def unpacked(packed: PackedBatch, parts: list[Any], answer: Callable[[Question],
         else part
         for part in packed.parts
     )
-    shared = {name: [parts[number] for number in numbers] for name, numbers in packed.shared.items()}
+    shared = {name: list(map(parts.__getitem__, numbers)) for name, numbers in packed.shared.items()}
     return SpecBatch(**packed.columns, **shared)
 
 
