@@ -78,6 +78,7 @@ def _holds(text: bytes, dag_hash: str, document_format: int = 5) -> bool:
     assert own == spec[: len(own)]
     rest = (plain.variants, plain.package_hash, False, None, known.spec_format, spec.edges)
     assert rest == spec[len(own) :]
+    assert known.form is not None
     form = RecordForm.of_content(known.form.content)
     written = form.record(
         name=spec.name.encode(),
@@ -99,8 +100,10 @@ def test_what_spack_writes_is_plain(node: Node) -> None:
 def test_patches_that_stand_twice_are_kept_once() -> None:
     found = _both(mirrors.as_json(PATCHED), PATCHED["hash"])
     assert found is not None
-    assert PATCHES in found[0].known.form.middle
-    assert b"7a9a" not in found[0].known.form.content
+    form = found[0].known.form
+    assert form is not None
+    assert PATCHES in form.middle
+    assert b"7a9a" not in form.content
 
 
 def test_nodes_of_older_formats_have_the_compiler_of_their_form() -> None:
