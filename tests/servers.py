@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import Self, cast
 from urllib.parse import unquote, urlsplit
 
-_PATIENCE = 10.0  # seconds after which a test that waits has failed
+_PATIENCE = 60.0  # seconds after which a test that waits has failed, also where a process takes long to start
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ class _Listener(ThreadingHTTPServer):
 
     daemon_threads = False
     block_on_close = True
+    request_queue_size = 128  # the 5 of the library make clients that come together wait a second
 
     def __init__(self, handler: type[BaseHTTPRequestHandler], owner: "_Server") -> None:
         super().__init__(("127.0.0.1", 0), handler)
