@@ -10,6 +10,7 @@ from threading import Barrier, Event, Lock
 
 import pytest
 
+from cachescope.jobs import lanes as lanes_module
 from cachescope.jobs.lanes import side_by_side
 
 
@@ -53,7 +54,7 @@ def test_no_lane_and_not_all_lanes_are_worked_at_beyond_their_bounds() -> None:
 
 
 def test_tasks_of_a_lane_run_at_the_same_time() -> None:
-    barrier = Barrier(4, timeout=10)
+    barrier = Barrier(4, timeout=60)
     done = side_by_side([iter(range(4))], lambda _: barrier.wait(), width=4, lanes_at_once=1, ahead=4)
     assert sorted(done) == [0, 1, 2, 3]
 
@@ -91,7 +92,11 @@ def test_what_tasks_raise_is_raised_where_results_are_taken() -> None:
         list(side_by_side([tasks()], int, width=1, lanes_at_once=1, ahead=1))
 
 
-def test_leaving_early_drops_tasks_gives_results_back_and_ends_the_threads() -> None:
+def test_leaving_early_drops_tasks_gives_results_back_and_ends_the_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # No task hangs: all threads end, on a busy machine later than they are waited for.
+    monkeypatch.setattr(lanes_module, "_PARTING", 60.0)
     before = set(threading.enumerate())
     given_back: list[int] = []
     worked: list[int] = []
@@ -113,7 +118,7 @@ def test_leaving_early_drops_tasks_gives_results_back_and_ends_the_threads() -> 
 def test_leaving_does_not_wait_for_a_task_that_hangs() -> None:
     release = Event()
     results = side_by_side(
-        [iter((0.0, 30.0))],
+        [iter((0.0, 60.0))],
         release.wait,
         width=2,
         lanes_at_once=1,
@@ -122,5 +127,5 @@ def test_leaving_does_not_wait_for_a_task_that_hangs() -> None:
     started = time.monotonic()
     next(results)
     results.close()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 25
     release.set()
