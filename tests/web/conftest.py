@@ -79,7 +79,7 @@ def served(reader: CatalogueReader, **options: Any) -> Iterator[str]:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
-            thread.join(timeout=10)
+            thread.join(timeout=60)
 
 
 @pytest.fixture(scope="module")

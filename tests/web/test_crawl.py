@@ -60,7 +60,7 @@ def test_every_link_form_and_picture_answers(small: tuple[str, list[str]]) -> No
             continue
         seen.add(address)
         # A connection of its own: a server closes one that a slow machine keeps waiting.
-        with closing(http.client.HTTPConnection(urlsplit(origin).netloc, timeout=20)) as connection:
+        with closing(http.client.HTTPConnection(urlsplit(origin).netloc, timeout=60)) as connection:
             connection.request("GET", address, headers={"Accept": "text/html"})
             answer = connection.getresponse()
             body = answer.read()

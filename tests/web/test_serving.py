@@ -76,13 +76,13 @@ def test_interrupt_ends_in_order_even_with_an_open_connection() -> None:
         assert server.stderr is not None
         url = _first_line(server)
         host, port = url.removeprefix("http://").rstrip("/").split(":")
-        with contextlib.closing(http.client.HTTPConnection(host, int(port), timeout=10)) as connection:
+        with contextlib.closing(http.client.HTTPConnection(host, int(port), timeout=60)) as connection:
             connection.request("GET", "/healthz")
             assert connection.getresponse().read() == b"ok: no data yet\n"
         with socket.create_connection((host, int(port))) as idle:
             idle.sendall(b"GET / HTTP/1.1\r\n")
             server.send_signal(signal.SIGINT)
-            assert server.wait(timeout=10) == 0
+            assert server.wait(timeout=60) == 0
         assert server.stdout.read() == "ended\n"
         assert server.stderr.read() == ""
 
@@ -93,6 +93,6 @@ def _first_line(server: subprocess.Popen[str]) -> str:
     read = server.stdout.readline
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=lambda: lines.put(read()), daemon=True).start()
-    line = lines.get(timeout=30).strip()
+    line = lines.get(timeout=60).strip()
     assert line.startswith("http://127.0.0.1:")
     return line

@@ -77,7 +77,7 @@ def test_a_plain_server_answers_every_link_below_a_path(
             if address in seen:
                 continue
             seen.add(address)
-            with urllib.request.urlopen(address, timeout=10) as answer:  # noqa: S310 - a server of this test
+            with urllib.request.urlopen(address, timeout=60) as answer:  # noqa: S310 - a server of this test
                 body = answer.read()
             if ".html" in address:
                 waiting += [

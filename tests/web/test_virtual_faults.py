@@ -174,7 +174,7 @@ def test_virtual_mirrors_are_served_from_postgresql(
 def _eventually(client: Client, path: str, status: int) -> None:
     """What was found out holds for a second, since no file says that the catalogue changed."""
     pause = threading.Event()
-    for _ in range(50):
+    for _ in range(600):
         if client(path).status == status:
             return
         pause.wait(0.1)

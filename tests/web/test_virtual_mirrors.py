@@ -86,7 +86,7 @@ class Client:
 
     def __call__(self, path: str, method: str = "GET", **headers: str) -> Got:
         address = urlsplit(self.site)
-        connection = http.client.HTTPConnection(address.netloc, timeout=20)
+        connection = http.client.HTTPConnection(address.netloc, timeout=60)
         try:
             # As it stands: what a client library would tidy up is what is tested.
             connection.putrequest(method, path.replace("\x00", "%00"), skip_accept_encoding=True)

@@ -62,7 +62,7 @@ def _served(app: OneFile, http: type = PromptProtocol, inner: ASGIApp | None = N
             yield listener.getsockname()[1]
         finally:
             server.should_exit = True
-            thread.join(timeout=10)
+            thread.join(timeout=60)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def app(tmp_path: Path) -> OneFile:
 
 def test_a_connection_goes_on_after_a_file(app: OneFile) -> None:
     with _served(app) as port:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         for headers, wanted in (
             ({}, CONTENT),
             ({"Range": "bytes=5-3000004"}, CONTENT[5:3_000_005]),
@@ -107,14 +107,14 @@ def test_a_client_that_hangs_up_in_the_middle_lets_the_file_go(app: OneFile) -> 
             with socket.create_connection(("127.0.0.1", port)) as client:
                 client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
                 client.recv(1000)
-        assert all(app.ended.acquire(timeout=10) for _ in range(3))
+        assert all(app.ended.acquire(timeout=60) for _ in range(3))
     _all_closed(app)
 
 
 def test_a_file_that_is_shorter_than_was_said_breaks_off(app: OneFile) -> None:
     app.size += 1
     with _served(app) as port:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", "/")
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             connection.getresponse().read()
@@ -128,7 +128,7 @@ def test_what_the_kernel_cannot_send_is_read(app: OneFile, monkeypatch: pytest.M
 
     monkeypatch.setattr(os, "sendfile", refused)
     with _served(app) as port:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         for _ in range(2):
             connection.request("GET", "/")
             assert connection.getresponse().read() == CONTENT
@@ -159,7 +159,7 @@ def test_what_breaks_off_before_its_first_byte_is_no_whole_answer(app: OneFile) 
 
 def test_a_server_without_the_extension_is_given_pieces(app: OneFile) -> None:
     with _served(app, http=H11Protocol) as port:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         for _ in range(2):
             connection.request("GET", "/")
             assert connection.getresponse().read() == CONTENT
@@ -168,6 +168,12 @@ def test_a_server_without_the_extension_is_given_pieces(app: OneFile) -> None:
 
 
 def _all_closed(app: OneFile) -> None:
+    """No number of a descriptor leads to the file any more; others of this process may have been given it since."""
+    assert app.descriptors
     for one in set(app.descriptors):
-        with pytest.raises(OSError, match="Bad file descriptor"):
-            os.fstat(one)
+        try:
+            found = os.fstat(one)
+        except OSError as error:
+            assert error.errno == errno.EBADF  # noqa: PT017 - either way is right
+        else:
+            assert not os.path.samestat(found, app.file.stat())
