@@ -363,17 +363,20 @@ class TestManyAtATime:
         self, opened: OpenCatalogue, tmp_path: Path
     ) -> None:
         _mirror(tmp_path, 40)
-        most, now, lock = 0, 0, threading.Lock()
+        most, now, changed = 0, 0, threading.Condition()
         with MirrorServer(folder=tmp_path) as server:
             plain = server.answer
 
             def watched(request: Seen) -> Answer:
                 nonlocal most, now
-                with lock:
+                with changed:
                     now += 1
                     most = max(most, now)
+                    changed.notify_all()
+                    # The first ones wait for each other, however slowly they come; then time for one too many to come.
+                    changed.wait_for(lambda: most >= 3, 4)
                 time.sleep(0.01)
-                with lock:
+                with changed:
                     now -= 1
                 return plain(request)
 
@@ -445,10 +448,13 @@ class TestStopped:
             for one in nodes:
                 if one["hash"] >= sorted(other["hash"] for other in nodes)[100]:
                     server.routes[f"/{spec_manifest_place(one)}"] = Answer(spec_manifest(1), delay=0.8)
+            ours, sessions = set(server.connections()), _sessions(opened)
             with start("sync", "site", "--sizes", db=opened.address) as killed:
                 _wait_until(lambda: len(_known(opened)) >= 60)
                 killed.kill()
-                killed.communicate(timeout=30)
+                killed.communicate(timeout=60)
+            # What it had asked is counted, and what it had sent to be written is written, also after its end.
+            _wait_until(lambda: set(server.connections()) <= ours and _sessions(opened) <= sessions)
             kept = len(_known(opened))
             server.routes.clear()
             server.requests.clear()
@@ -469,10 +475,11 @@ class TestStopped:
             with start("sync", "site", "--sizes", db=opened.address) as interrupted:
                 # The last one is asked by who had the answer of the first.
                 _wait_until(lambda: len(_manifests(server)) == at_once + 1)
+                time.sleep(1)  # until the thread that writes has taken that answer up, and waits for the next
                 started = time.monotonic()
                 interrupted.send_signal(2)
-                interrupted.communicate(timeout=30)
-                assert time.monotonic() - started < 8
+                interrupted.communicate(timeout=60)
+                assert time.monotonic() - started < 25  # silence is borne for 60 s
         assert interrupted.returncode == 130
         assert len(_known(opened)) == 1
 
@@ -487,8 +494,18 @@ def _answer_all(server: MirrorServer, answer: Answer) -> None:
     server.answer = answered  # type: ignore[method-assign] # in place of routes and folder
 
 
+def _sessions(opened: OpenCatalogue) -> set[int]:
+    """Return the processes of the database server that work at this catalogue, but for the one that is asked."""
+    if isinstance(opened.address, Path):
+        return set()
+    statement = (
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    return {pid for (pid,) in opened.rows(statement)}
+
+
 def _wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 90
     while not is_so():
         assert time.monotonic() < deadline, "it did not come to that"
         time.sleep(0.02)

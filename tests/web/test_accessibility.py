@@ -83,13 +83,16 @@ def test_facets_narrow_without_scripts(browser: Browser, sample_origin: str) -> 
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(sample_origin + "/package/py-pdm-backend")
-        page.get_by_role("link", name="ubuntu24.04 28").click()
-        page.get_by_role("link", name="aarch64 14").click()
+        with page.expect_navigation():
+            page.get_by_role("link", name="ubuntu24.04 28").click()
+        with page.expect_navigation():
+            page.get_by_role("link", name="aarch64 14").click()
         assert page.get_by_label("Query in Spack's language").input_value() == (
             "py-pdm-backend os=ubuntu24.04 target=aarch64"
         )
         assert page.locator(".toks").first.inner_text().startswith("14 of 77 match")
-        page.get_by_role("link", name="drop os=ubuntu24.04").click()
+        with page.expect_navigation():
+            page.get_by_role("link", name="drop os=ubuntu24.04").click()
         assert page.locator(".toks").first.inner_text().startswith("28 of 77 match")
 
 
@@ -99,7 +102,8 @@ def test_query_above_the_list_is_the_truth(browser: Browser, sample_origin: str)
         page.goto(sample_origin + "/package/py-pdm-backend")
         field = page.get_by_label("Query in Spack's language")
         field.fill("target=aarch64: os=sequoia")
-        field.press("Enter")
+        with page.expect_navigation():
+            field.press("Enter")
         chosen = page.locator(".facets [aria-current] span").all_inner_texts()
         assert chosen == ["sequoia", "aarch64", "neoverse_v2"]
 
@@ -108,7 +112,9 @@ def test_names_are_suggested_as_one_types(browser: Browser, sample_origin: str) 
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(sample_origin + "/packages")
-        page.locator("#q").type("zlib")
+        page.locator("#q").fill(
+            "zlib"
+        )  # at once: between two slow keys, what begins like that is suggested, too
         options = page.locator("#q-names option")
         options.first.wait_for(state="attached")
         assert [one.get_attribute("value") for one in options.all()] == ["cr-zlib", "cr-zlib-ng"]

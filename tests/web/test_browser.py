@@ -54,9 +54,11 @@ def test_search_leads_to_a_binary(browser: Browser, origin: str, *, scripts: boo
         page = context.new_page()
         page.goto(origin + "/packages?ref=develop")
         page.locator("#q").fill("py-demo")
-        page.locator("#q").press("Enter")
+        with page.expect_navigation():
+            page.locator("#q").press("Enter")
         assert page.url == origin + "/search?q=py-demo&ref=develop"
-        page.locator(f"a[href^='/spec/{DEMO[0].hash}']").click()
+        with page.expect_navigation():
+            page.locator(f"a[href^='/spec/{DEMO[0].hash}']").click()
         assert page.locator("h1").inner_text() == "py-demo@2.4.3"
         assert page.url == f"{origin}/spec/{DEMO[0].hash}?ref=develop"
 
@@ -75,8 +77,13 @@ def test_copy_gives_whole_commands_without_prompts(browser: Browser, origin: str
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()
         page.goto(f"{origin}/spec/{DEMO[0].hash}")
+        # It is said for a second and a half, in which a busy machine may not come to look.
+        page.evaluate(
+            "() => { const say = document.querySelector('p.vh[role=status]'); window.said = new Promise(done =>"
+            " new MutationObserver(() => done(say.textContent)).observe(say, {childList: true})); }"
+        )
         page.get_by_role("button", name="Copy commands").click()
-        page.get_by_text("Copied").wait_for()
+        assert page.evaluate("window.said") == "Copied"
         copied = page.evaluate("navigator.clipboard.readText()").splitlines()
     assert copied[0].startswith("spack mirror add ")
     assert copied[-1] == f"spack install --cache-only /{DEMO[0].hash}"
@@ -118,7 +125,8 @@ def test_lock_file_leads_to_causes_by_keyboard(
         page, heard = context.new_page(), Heard()
         heard.listen(page)
         page.goto(origin + "/caches")
-        page.get_by_role("link", name="Coverage").press("Enter")
+        with page.expect_navigation():
+            page.get_by_role("link", name="Coverage").press("Enter")
         page.locator("#lock").set_input_files(file)
         page.locator("#lock").focus()
         for _ in range(6):  # file, text, against, deptypes, host, button
@@ -127,7 +135,8 @@ def test_lock_file_leads_to_causes_by_keyboard(
                 "one => one === document.activeElement"
             ):
                 break
-        page.keyboard.press("Enter")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
         page.get_by_text("Cause 1:").first.wait_for()
         assert page.locator("h1").inner_text() == "150 of 300 are in the caches; 150 would be built"
         assert page.locator("svg.dag circle, svg.dag path").count() == 300

@@ -62,9 +62,11 @@ def _find_a_binary_that_fits(page: Page, place: Place) -> None:
     page.goto(place.origin)
     box = page.locator("#q")
     box.fill("cr-zlib +shared target=x86_64_v3: %gcc")
-    box.press("Enter")
+    with page.expect_navigation():
+        box.press("Enter")
     assert "cr-zlib" in page.locator("h1").inner_text() or page.locator(".h").count()
-    page.locator("main a.h").first.click()
+    with page.expect_navigation():
+        page.locator("main a.h").first.click()
     assert page.locator("h1").inner_text().startswith("cr-zlib@")
 
 
@@ -75,16 +77,19 @@ def _tell_look_alikes_apart(page: Page, place: Place) -> None:
     hashes = page.locator("main a.h")
     page.goto(f"{place.origin}{hashes.first.get_attribute('href')}")
     page.locator("#second").fill("twqesijiyme5pr47r3mprtcgqdjvvegj")
-    page.locator("#second").press("Enter")
+    with page.expect_navigation():
+        page.locator("#second").press("Enter")
     assert page.locator("h1").inner_text() == "Two binaries side by side"
 
 
 def _see_coverage_before_installing(page: Page, place: Place) -> None:
     """A1 3, A4 47: what of my environment is in the caches, before anything is installed?"""
     page.goto(place.origin)
-    page.get_by_role("link", name="Coverage").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Coverage").click()
     page.locator("#lock").set_input_files(place.lock)
-    page.get_by_role("button", name="Show coverage").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Show coverage").click()
     assert page.locator("h1").inner_text() == "1 of 3 are in the caches; 2 would be built"
 
 
@@ -92,7 +97,8 @@ def _learn_the_deepest_cause(page: Page, place: Place) -> None:
     """A1 1, A1 4: why is it rebuilt? The deepest spec that differs, the nearest binary, and the field."""
     page.goto(f"{place.origin}/coverage")
     page.locator("#lock").set_input_files(place.lock)
-    page.get_by_role("button", name="Show coverage").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Show coverage").click()
     assert "base" in (page.get_by_text("Cause 1:").first.text_content() or "")
     main = page.locator("main").inner_text()
     assert "x86_64_v2" in main
@@ -105,7 +111,8 @@ def _ask_whether_it_runs_on_my_machine(page: Page, place: Place) -> None:
     for target, verdict in (("zen2", "runs"), ("x86_64", "does not run")):
         page.locator("#os").fill("debian12")
         page.locator("#target").fill(target)
-        page.locator("#target").press("Enter")
+        with page.expect_navigation():
+            page.locator("#target").press("Enter")
         assert f"target={target}" in page.url
         assert verdict in page.locator("main").inner_text().lower()
 
@@ -113,8 +120,10 @@ def _ask_whether_it_runs_on_my_machine(page: Page, place: Place) -> None:
 def _see_the_compilers_of_a_cache(page: Page, place: Place) -> None:
     """A2 20, 0.3: which compilers does a cache hold, counted by packages and not by nodes?"""
     page.goto(place.origin)
-    page.get_by_role("navigation").get_by_role("link", name="Caches").click()
-    page.get_by_role("link", name="crafted/v3-signed").first.click()
+    with page.expect_navigation():
+        page.get_by_role("navigation").get_by_role("link", name="Caches").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="crafted/v3-signed").first.click()
     table = page.get_by_role("region", name="Compilers")
     assert "by packages that were built with them" in table.inner_text().lower()
     assert "gcc@" in table.inner_text()
@@ -134,10 +143,12 @@ def _find_the_cache_that_fails(page: Page, place: Place) -> None:
 def _see_what_a_sync_took_away(page: Page, place: Place) -> None:
     """D1, A4 41: content is not monotone; what went between two snapshots?"""
     page.goto(f"{place.origin}/cache/develop/e4s")
-    page.get_by_role("region", name="What changed").locator("th a").click()
+    with page.expect_navigation():
+        page.get_by_role("region", name="What changed").locator("th a").click()
     assert page.locator("h1").inner_text() == "What came and went"
     assert page.locator(".sum li").nth(1).inner_text() == "1 went"
-    page.get_by_role("region", name="Packages that differ").locator("a.h").first.click()
+    with page.expect_navigation():
+        page.get_by_role("region", name="Packages that differ").locator("a.h").first.click()
     assert page.locator("h1").inner_text() == "tool@1.0"
 
 
@@ -153,8 +164,10 @@ def _follow_a_link_to_one_binary_and_take_its_commands(page: Page, place: Place)
 def _combine_facets_and_take_the_list_along(page: Page, place: Place) -> None:
     """E 3, E 4, E 10: a system and a target together; the query that they amount to; the list as data, and by number."""
     page.goto(f"{place.origin}/package/py-pdm-backend")
-    page.get_by_role("link", name="ubuntu24.04 28").click()
-    page.get_by_role("link", name="aarch64 14").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="ubuntu24.04 28").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="aarch64 14").click()
     query = page.get_by_label("Query in Spack's language").input_value()
     assert query == "py-pdm-backend os=ubuntu24.04 target=aarch64"
     csv = page.get_by_role("link", name="CSV").first.get_attribute("href")
@@ -190,7 +203,7 @@ def test_journey(
         viewport={"width": width, "height": 800}, java_script_enabled=scripts
     ) as context:
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on(

@@ -80,7 +80,8 @@ def test_search_finds_packages_by_a_part_of_their_name(browser: Browser, site: H
         page.keyboard.press("Enter")
         assert _found(page) == ["py-demo"]
         assert page.get_by_role("status").first.inner_text() == "1 package; only the name was looked for"
-        page.locator("#found li a").click()
+        with page.expect_navigation():
+            page.locator("#found li a").click()
         assert page.url == site.root + "package/py-demo.html"
 
 
@@ -99,7 +100,8 @@ def test_search_finds_a_binary_by_the_beginning_of_its_hash_and_loads_little(
             f"{site.root}search/names.json",
             f"{site.root}search/hashes/{site.demo['hash'][:2]}.json",
         ]
-        page.locator("#found li a").click()
+        with page.expect_navigation():
+            page.locator("#found li a").click()
         assert page.locator("h1").inner_text() == "py-demo@1.2"
         assert heard.console == []
 
@@ -133,5 +135,6 @@ def test_without_scripts_lists_lead_to_a_binary(browser: Browser, site: Hosted) 
         page.get_by_text("Searching needs JavaScript here").wait_for()
         page.get_by_role("link", name="p", exact=True).click()
         page.locator("#names").get_by_role("link", name="py-demo").click()
-        page.locator(f"a.h[href$='{site.demo['hash']}.html']").click()
+        with page.expect_navigation():
+            page.locator(f"a.h[href$='{site.demo['hash']}.html']").click()
         assert page.locator("h1").inner_text() == "py-demo@1.2"

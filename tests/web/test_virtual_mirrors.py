@@ -370,7 +370,7 @@ def test_clients_that_want_the_same_of_a_source_that_is_down_wait_for_one_answer
         opened.sync("site", web.url)
         define(opened, "lab", "site")
         client.index()
-        web.routes["/" + mirrors.spec_manifest_place(APP)] = Answer(b"", 503, delay=1)
+        web.routes["/" + mirrors.spec_manifest_place(APP)] = Answer(b"", 503, delay=2)
         web.requests.clear()
         with ThreadPoolExecutor(20) as clients:
             got = list(clients.map(lambda _: client.manifest_of(APP).status, range(20)))
