@@ -88,5 +88,5 @@ def start(
 def process(*arguments: str | Path, db: CatalogueAddress, **options: Any) -> Ended:
     """Run a command as a process of its own, to its end; options are those of ``start``."""
     with start(*arguments, db=db, **options) as running:
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=180)
     return Ended(running.returncode, out, err.decode())

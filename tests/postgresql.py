@@ -23,7 +23,7 @@ from psycopg import sql
 from cachescope.catalogue.address import ServerAddress, parse_catalogue_address
 
 USER = "cachescope"
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "fsync": "off",  # what is tested is killed processes, not failing power

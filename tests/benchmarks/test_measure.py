@@ -28,7 +28,7 @@ def test_peak_is_that_of_the_process_and_not_of_the_one_that_measures() -> None:
 
 def test_times_are_those_of_the_process() -> None:
     slept = measure(python("import time; time.sleep(0.3)"), ENVIRONMENT)
-    worked = measure(python("sum(range(3_000_000))"), ENVIRONMENT)
+    worked = measure(python("sum(range(30_000_000))"), ENVIRONMENT)
     assert slept.seconds > 0.3
     assert worked.cpu_seconds > measure(python("pass"), ENVIRONMENT).cpu_seconds
 

@@ -218,7 +218,7 @@ def test_a_locked_catalogue_refuses_writers_after_their_patience_and_answers_rea
 
 def _wait_for(server: PostgresqlServer, statement: str, *values: object, count: int = 1) -> None:
     with closing(server.connect("postgres")) as connection:
-        for _ in range(3000):
+        for _ in range(6000):
             row = connection.execute(statement.encode(), values).fetchone()
             if row is not None and row[0] == count:
                 return
@@ -233,7 +233,7 @@ def test_ctrl_c_while_a_sync_waits_for_another_one_ends_it_with_130(
     with _write_lock(synced), start("sync", "crafted/signed", db=synced) as interrupted:
         _wait_for(postgresql, waiting, database_of(synced))
         interrupted.send_signal(signal.SIGINT)
-        _, err = interrupted.communicate(timeout=30)
+        _, err = interrupted.communicate(timeout=120)
     assert interrupted.returncode == INTERRUPTED, err
     assert b"interrupted" in err
 
@@ -295,7 +295,7 @@ def test_a_sync_whose_server_stops_ends_with_6(
     with start("sync", many, "--as", "many/root", db=synced) as running:
         _wait_for(postgresql, LOCK, database_of(synced))
         postgresql.restart()
-        _, err = running.communicate(timeout=60)
+        _, err = running.communicate(timeout=120)
     assert running.returncode == UNUSABLE, err
     assert b"Traceback" not in err
     assert postgresql.password.encode() not in err

@@ -163,7 +163,7 @@ def test_a_writer_waits_for_the_one_before_it(run: CommandLine, synced: Path) ->
         )
         with pytest.raises(subprocess.TimeoutExpired):
             waiting.wait(1.5)
-    out, err = waiting.communicate(timeout=30)
+    out, err = waiting.communicate(timeout=60)
     assert (waiting.returncode, err) == (0, b"")
     assert b"unchanged" in out
     run.well("search", "cr-zlib")

@@ -238,12 +238,12 @@ def test_serve_answers_until_ctrl_c_and_sees_what_others_sync_later(tmp_path: Pa
         assert process("sync", V3, "--as", "site", db=db).code == 0
         assert b'"present": 90' in _get(port, "/api/v1/caches")
         serving.send_signal(SIGINT)
-        _, err = serving.communicate(timeout=10)
+        _, err = serving.communicate(timeout=60)
     assert (serving.returncode, err) == (0, b"")
 
 
 def _get(port: int, path: str) -> bytes:
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path)
         return connection.getresponse().read()
