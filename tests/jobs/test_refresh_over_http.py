@@ -2,15 +2,12 @@
 
 import hashlib
 import json
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from cachescope.model.errors import CatalogueUnusable
 from cachescope.model.sources import SourceOutcome
 from tests import mirrors
 from tests.catalogues import V2, V3, OpenCatalogue
@@ -296,58 +293,6 @@ def test_the_bundled_sample_reads_the_same_from_a_server_as_from_the_disk(
         for ref in ("here", "disk")
     )
     assert over_http == from_disk != []
-
-
-def test_a_mirror_that_moved_is_read_anew_and_keeps_its_history(
-    opened: OpenCatalogue, tmp_path: Path
-) -> None:
-    mirrors.write_v3(tmp_path / "old", OLD)
-    mirrors.write_v3(tmp_path / "new", NEW)
-    opened.sync("site", tmp_path / "old")
-    opened.pass_time(days=1)
-    assert _well(opened.sync("site", tmp_path / "new")) == ["updated"]
-    (source,) = opened.reader.sources()
-    assert str(source.url).endswith("/new")
-    assert len(opened.reader.spec(CURL["hash"]).places) == 2
-
-
-def test_a_mirror_does_not_move_to_a_place_that_cannot_be_read(opened: OpenCatalogue, tmp_path: Path) -> None:
-    mirrors.write_v3(tmp_path / "old", OLD)
-    opened.sync("site", tmp_path / "old")
-    (outcome, *_) = opened.sync("site", tmp_path / "nowhere")
-    assert outcome.error is not None
-    (source,) = opened.reader.sources()
-    assert str(source.url).endswith("/old")
-    assert source.last_attempt.outcome == "failed"
-    assert _well(opened.sync_again("site")) == ["unchanged"]
-
-
-@pytest.mark.parametrize("write", [mirrors.write_v3, mirrors.write_v2])
-def test_a_mirror_that_moved_with_the_same_index_is_not_written_again(
-    opened: OpenCatalogue, tmp_path: Path, write: Callable[[Path, bytes], object]
-) -> None:
-    for place in ("old", "new"):
-        write(tmp_path / place, OLD)
-    opened.sync("site", tmp_path / "old")
-    assert _well(opened.sync("site", tmp_path / "new")) == ["unchanged"]
-    (source,) = opened.reader.sources()
-    assert str(source.url).endswith("/new")
-    assert opened.rows("SELECT count(*) FROM snapshot") == [(1,)]
-    write(tmp_path / "new", NEW)
-    assert _well(opened.sync_again("site")) == ["updated"]
-
-
-def test_a_mirror_moves_with_what_is_read_there_or_not_at_all(opened: OpenCatalogue, tmp_path: Path) -> None:
-    mirrors.write_v3(tmp_path / "old", OLD)
-    mirrors.write_v3(tmp_path / "new", NEW)
-    opened.sync("site", tmp_path / "old")
-    with closing(sqlite3.connect(opened.file)) as connection:
-        connection.execute(
-            "CREATE TRIGGER stays BEFORE UPDATE OF url ON mirror BEGIN SELECT RAISE(ABORT, 'it stays'); END"
-        )
-    with pytest.raises(CatalogueUnusable, match="it stays"):
-        opened.sync("site", tmp_path / "new")
-    assert opened.rows("SELECT count(*) FROM snapshot") == [(1,)]
 
 
 def test_a_store_that_answers_403_for_what_is_not_there_is_read_all_the_same(

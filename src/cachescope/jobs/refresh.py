@@ -32,6 +32,7 @@ from cachescope.model.errors import (
     MalformedDocument,
     MirrorUnavailable,
     NotInCatalogue,
+    UserInputError,
 )
 from cachescope.model.identity import MirrorName, SourceName, ViewName
 from cachescope.model.mirror import MirrorUrl
@@ -126,7 +127,8 @@ class Refresher:
     ) -> Sequence[SourceOutcome]:
         """Read a mirror at an address, registering it if need be.
 
-        A mirror that is registered with another address has moved: the new address is kept once it was read.
+        A mirror that is registered with another address has moved: it is kept with what is read there, or not at all.
+        Raises ``UserInputError`` for a view of a mirror that has more and is registered with another address.
         """
         with self._catalogue.writing() as connection:
             registry.ensure_mirror(connection, name, url)
@@ -134,11 +136,14 @@ class Refresher:
             moved = mirror is not None and mirror.url is not None and mirror.url != url
             if not moved:
                 registry.set_address(connection, name, url)
-        planned = self.plan(name, view=view)
-        if moved:
-            planned = PlannedMirror(name, url, self._everywhere(name, view, planned.readings), moved=True)
         with _collector_paused():
-            return self.write(self.fetch(planned))
+            if not moved:
+                return self.write(self.fetch(self.plan(name, view=view)))
+            planned = self._at_new_place(self.plan(name), url, view)
+            try:
+                return self.write(self.fetch(planned))
+            except _NotMoved as failure:
+                return self._stay(planned.name, failure.read)
 
     def has_no_index(self, url: MirrorUrl) -> bool:
         """Say whether none of the layouts' index documents is in a folder; False for web servers, which are not asked."""
@@ -152,15 +157,42 @@ class Refresher:
         return not {"v3", "build_cache"} & set(found)
 
     @staticmethod
-    def _everywhere(name: MirrorName, view: ViewName | None, readings: Sequence[Reading]) -> list[Reading]:
+    def _at_new_place(standing: PlannedMirror, url: MirrorUrl, view: ViewName | None) -> PlannedMirror:
         """Return what to ask at a new place: everything, for what was read elsewhere says nothing of it."""
-        known = {(one.location.layout, one.name.view): one.known for one in readings}
+        name = standing.name
+        known = {(one.location.layout, one.name.view): one.known for one in standing.readings if one.known}
+        if view is not None and any(other != view for _, other in known):
+            raise UserInputError(
+                f"{name} is at {standing.url}, and has more than the view {view}",
+                hint=f"'cachescope sync {url} --as {name}' moves all of it; or read the view under another name",
+            )
         locations = [view_location(view)] if view is not None else [*index_locations()]
-        locations.extend(one.location for one in readings if one.name.view is not None and view is None)
-        return [
+        locations.extend(view_location(other) for _, other in known if other is not None and view is None)
+        readings = [
             Reading(SourceName(name, one.view), one, known.get((one.layout, one.view)), None)
             for one in locations
         ]
+        return PlannedMirror(name, url, readings, moved=True)
+
+    def _stay(
+        self, name: MirrorName, read: Sequence[tuple[Reading, SourceOutcome]]
+    ) -> Sequence[SourceOutcome]:
+        """Note that a mirror stays where it was, because not all of it can be read at the new place."""
+        told = []
+        with self._catalogue.writing() as connection:
+            for reading, outcome in read:
+                if reading.known is None and outcome.error is None:
+                    continue  # new there, and not kept
+                if outcome.error is None:
+                    outcome = outcome_of(reading, _left_behind(reading), self._now())  # noqa: PLW2901 - it failed
+                if reading.known is not None:
+                    registry.note_attempt(connection, reading.known.id, outcome.attempt)
+                told.append(outcome)
+            if all(reading.known is None for reading, _ in read):
+                registry.note_failed_mirror(connection, name, told[0].attempt)
+        for outcome in told:
+            self._progress.finished(outcome)
+        return told
 
     def views(self, name: MirrorName) -> Sequence[ViewName]:
         """Return the views of a mirror that its folder shows and the catalogue does not read; empty for web servers."""
@@ -190,14 +222,17 @@ class Refresher:
             raise NotInCatalogue(f"{name} was removed while it was read", hint=f"cachescope add {name} URL")
         if any(isinstance(reading.result, IndexRead | Same) for reading in readings):
             registry.note_failed_mirror(connection, name, None)
+        if planned.moved:
+            _leave_out_what_stands(connection, readings, strict=self._options.strict)
         outcomes = [self._write_one(connection, writer, reading, now) for reading in readings]
         if asked_for_all and not any(isinstance(reading.result, MirrorUnavailable) for reading in readings):
             registry.note_probe(connection, name, now)
-        written = [one for one in outcomes if one is not None]
-        if planned.moved and all(outcome.error is None for _, outcome in written):
-            # With what was read there: a catalogue that has one without the other would read it all again.
+        if planned.moved:
+            read = [(one, told[1]) for one, told in zip(readings, outcomes, strict=True) if told is not None]
+            if any(outcome.error is not None for _, outcome in read):
+                raise _NotMoved(read)
             registry.set_address(connection, name, planned.url)
-        return written
+        return [one for one in outcomes if one is not None]
 
     def _write_one(
         self, connection: Connection, writer: SnapshotWriter, reading: Reading, now: datetime
@@ -205,10 +240,6 @@ class Refresher:
         """Write what was read of one source; None for a layout that the mirror does not have."""
         result = reading.result
         change: SnapshotChange | None = None
-        former = reading.known.document if reading.known is not None else None
-        if isinstance(result, IndexRead) and former is not None and result.digest == former.digest:
-            # A mirror that moved was read and checked as a whole, and has nothing new.
-            result, reading.document = Same(result.validator), former
         if isinstance(result, IndexRead):
             source_id = registry.ensure_source(connection, reading.name, reading.location.layout)
             try:
@@ -270,6 +301,33 @@ class Refresher:
             rejected=change.rejected,
             warnings=change.warnings,
         )
+
+
+class _NotMoved(Exception):
+    """Of a mirror that moved not all can be read at the new place: nothing of it is written."""
+
+    def __init__(self, read: Sequence[tuple[Reading, SourceOutcome]]) -> None:
+        super().__init__()
+        self.read = read
+
+
+def _left_behind(reading: Reading) -> MirrorUnavailable:
+    return MirrorUnavailable(
+        "it can be read there, but not all of the mirror can: it stays where it was",
+        where=reading.location.path,
+        hint=f"'cachescope remove {reading.name.mirror}' forgets it as it was; then it can be read anew",
+    )
+
+
+def _leave_out_what_stands(connection: Connection, readings: Iterable[Reading], *, strict: bool) -> None:
+    """Find out which indexes, that were read and checked as a whole at a new place, are what the catalogue has now."""
+    for reading in readings:
+        result, known = reading.result, reading.known
+        if known is None or not isinstance(result, IndexRead) or (strict and known.rejected):
+            continue
+        standing = registry.documents(connection, known.id).get("")
+        if standing is not None and standing.digest == result.digest:
+            reading.result, reading.document = Same(result.validator), standing
 
 
 def _take_denied_for_absent(readings: Sequence[Reading]) -> None:

@@ -29,7 +29,7 @@ _LONGEST = 20.0
 _TIMES = 10
 
 _WORTH_COLLECTING = 1.0
-"""Seconds of a transaction from which on a collection of garbage is a small part of it: it takes some hundredths."""
+"""Seconds of transactions after which a collection of garbage is a small part of them: it takes some hundredths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +80,16 @@ class SideBySide:
             ahead=share,
             unwanted=_Fetched.close,
         )
-        told = 0
+        told, written = 0, 0.0
         with crew:
             while (first := crew.result(wait=True)) is not None:
                 begun = monotonic()
                 self._write_together(crew, first, ready)
-                if monotonic() - begun > _WORTH_COLLECTING:
-                    # The command runs without the collector, and a transaction of many records leaves some circles.
+                written += monotonic() - begun
+                if written > _WORTH_COLLECTING:
+                    # The command runs without the collector, and each transaction leaves some circles.
                     gc.collect()
+                    written = 0.0
                 while told in ready:
                     yield ready.pop(told)
                     told += 1

@@ -89,12 +89,15 @@ def render_check(report: CheckReport) -> bytes:
 
 def vacuum(console: "Console", report: VacuumReport) -> None:
     """Print what was removed, and what that gained."""
+    specs = f"{count(report.specs, 'spec')} that nothing speaks of any more"
     if report.before is None:
         say(console, "history is kept for ever: the setting history_days is 0")
+        if report.specs:
+            say(console, f"removed {specs}")
     else:
         say(
             console,
             f"removed history that ended before {moment(report.before)}: {count(report.intervals, 'interval')}, "
-            f"{count(report.snapshots, 'snapshot')}, {count(report.specs, 'spec')} that nothing speaks of any more",
+            f"{count(report.snapshots, 'snapshot')}, {specs}",
         )
     say(console, f"{report.where}: {size(report.size_before)} before, {size(report.size_after)} now")
