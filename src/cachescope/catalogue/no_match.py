@@ -12,6 +12,7 @@ from cachescope.catalogue.finding import Found, Part, find, first_specs
 from cachescope.catalogue.near_names import near_names
 from cachescope.catalogue.scope import Scope, is_known
 from cachescope.catalogue.summaries import chunks
+from cachescope.catalogue.unknown_names import notes_on_unknown
 from cachescope.model.record import Presence
 from cachescope.model.results import NoMatch, Relaxation
 from cachescope.model.spec import Compiler, compiler_text
@@ -58,7 +59,10 @@ def explain_no_match(
         alone = SpecQuery(node=NodeQuery(name=name))
         if not find(connection, alone, scope, mentioned=mentioned, arrays=arrays).total(connection):
             return _no_such_package(connection, name, scope, mentioned=mentioned, arrays=arrays)
-    notes = _unknown_variants(connection, query, scope, mentioned=mentioned)
+    notes = (
+        *_unknown_variants(connection, query, scope, mentioned=mentioned),
+        *notes_on_unknown(connection, query),
+    )
     found = _relaxed(connection, query, scope, mentioned=mentioned, arrays=arrays)
     if not found:
         return NoMatch(notes=notes)
