@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,6 +77,31 @@ def test_a_variant_that_no_spec_has_is_named_with_those_that_exist(run_on_sample
     )
 
 
+@pytest.mark.parametrize(
+    ("query", "notes"),
+    [
+        ("+pick", ["no spec of any package has a variant pick; there is pic"]),
+        ("/zz", ["no spec in the catalogue has a hash that begins with zz"]),
+        ("cr-zlib/zz", ["no spec in the catalogue has a hash that begins with zz"]),
+        ("^mpi@3", ["nothing in the catalogue is called mpi or provides it"]),
+        (
+            "^cr-hdf %cr-zlip",
+            ["nothing in the catalogue is called cr-zlip or provides it; there is cr-zlib, "],
+        ),
+        ("%rocmcc", ["nothing in the catalogue is called llvm-amdgpu or provides it"]),
+        ("%clang@1", []),
+        ("^crmpi %gcc@99", []),
+        ("+pic %gcc@99", []),
+    ],
+)
+def test_names_that_nothing_has_are_told(query: str, notes: list[str], run_on_sample: CommandLine) -> None:
+    ended = run_on_sample("search", query, "--json")
+    assert ended.code == NO_MATCH
+    found = ended.json["no_match"]["notes"]
+    assert len(found) == len(notes)
+    assert all(map(str.startswith, found, notes))
+
+
 def test_a_name_that_exists_only_with_a_prefix_is_told(run_on_sample: CommandLine) -> None:
     ended = run_on_sample("search", "pdm-backend")
     assert ended.code == NO_MATCH
@@ -90,15 +116,20 @@ def test_the_version_of_a_virtual_is_ignored_with_a_warning(run_on_sample: Comma
 
 def test_batch_answers_each_query_with_one_line(run_on_sample: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "queries"
-    file.write_text("cr-zlib +pic\n\ncr-zlib cr-hdf\nnothing\n")
-    lines = [
-        json.loads(line)
-        for line in run_on_sample.well("search", "--batch", file, "--limit", "0").out.splitlines()
-    ]
-    assert [line["query"] for line in lines] == ["cr-zlib +pic", "cr-zlib cr-hdf", "nothing"]
-    assert lines[0]["total"] == len(lines[0]["specs"])
-    assert lines[1]["error"]["code"] == "bad_query"
-    assert lines[2]["total"] == 0
+    file.write_text("cr-zlib +pic\n\ncr-zlib cr-hdf\nnothing\n*\n")
+
+    def lines(*options: str) -> list[Any]:
+        answers = run_on_sample.well("search", "--batch", file, *options).out.splitlines()
+        return [json.loads(line) for line in answers]
+
+    matching, refused, nothing, everything = lines()
+    asked = [line["query"] for line in (matching, refused, nothing, everything)]
+    assert asked == ["cr-zlib +pic", "cr-zlib cr-hdf", "nothing", "*"]
+    assert matching["total"] == len(matching["specs"])
+    assert refused["error"]["code"] == "bad_query"
+    assert nothing["total"] == 0
+    assert everything["total"] == len(everything["specs"]) > 50, "all, without a limit"
+    assert [len(line.get("specs", ())) for line in lines("--limit", "2")] == [2, 0, 0, 2]
 
 
 def test_batch_answers_a_line_that_is_no_text_by_its_error_and_goes_on(

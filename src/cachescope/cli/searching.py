@@ -21,6 +21,7 @@ __all__ = ["query", "search"]
 
 _NO_MATCH = 1
 
+_LIMIT = 50
 _COLUMNS: "dict[str, Callable[[SpecSummary], str]]" = {
     "hash": lambda spec: spec.hash,
     "name": lambda spec: spec.name,
@@ -42,7 +43,10 @@ _CSV_COLUMNS = ("hash", "name", "version", "compiler", "os", "platform", "target
 @ref_option
 @stack_option
 @click.option(
-    "--limit", type=click.IntRange(min=0), default=50, show_default=True, help="Specs to print; 0 is all."
+    "--limit",
+    type=click.IntRange(min=0),
+    show_default=f"{_LIMIT}; with --batch all",
+    help="Specs to print; 0 is all.",
 )
 @click.option(
     "--sort",
@@ -72,7 +76,7 @@ def search(
     query: str | None,
     ref: str | None,
     stack: str | None,
-    limit: int,
+    limit: int | None,
     sort: str,
     host: str | None,
     only_runnable: bool,
@@ -104,6 +108,9 @@ def search(
     chosen_host = _chosen_host(host) if host is not None else None
     chosen_ref, chosen_stack = parse_scope(ref, stack)
     chosen_columns = _chosen_columns(columns)
+    if limit is None:
+        # A person reads the first ones; what a program asks line by line it wants whole.
+        limit = _LIMIT if batch is None else 0
     if query is not None and not (ref or stack or host or mentioned) and sort == "name":
         result = compose.search_by_name(context.settings(), query, limit=limit)
         if result is not None:
