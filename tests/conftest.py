@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from cachescope.catalogue.address import CatalogueAddress
 from cachescope.catalogue.engine import open_for_writing
@@ -17,6 +18,17 @@ from tests.postgresql import PostgresqlServer, database_of, programs
 
 DATABASES = ("sqlite", "postgresql")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Laws hold for the same examples in every run, however slow the machine is; the soak looks for others."""
+    settings.register_profile(
+        "cachescope",
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize=config.getoption("markexpr", "") != "soak",
+    )
+    settings.load_profile("cachescope")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -99,11 +99,11 @@ CASES: dict[str, tuple[Damage, int, str, str, str]] = {
     ),
     "time-out": (
         _manifest(HANGING),
-        *(UNAVAILABLE, "sent nothing for 1 s", "index.manifest.json", "read_timeout"),
+        *(UNAVAILABLE, "sent nothing for 2 s", "index.manifest.json", "read_timeout"),
     ),
     "time-out in the index": (
         _stored(Answer(INDEX, hangs_after=5000)),
-        *(UNAVAILABLE, "sent nothing for 1 s", "blobs/sha256", "read_timeout"),
+        *(UNAVAILABLE, "sent nothing for 2 s", "blobs/sha256", "read_timeout"),
     ),
     "cut off": (
         _stored(Answer(INDEX, cut_after=5000)),
@@ -211,7 +211,7 @@ def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "held"
     folder.mkdir()
     monkeypatch.setenv("CACHESCOPE_TEMPORARY_FOLDER", str(folder))
-    monkeypatch.setenv("CACHESCOPE_READ_TIMEOUT", "1")
+    monkeypatch.setenv("CACHESCOPE_READ_TIMEOUT", "2")
     monkeypatch.setenv("CACHESCOPE_RETRIES", "0")
     monkeypatch.setenv("CACHESCOPE_MAX_UNPACKED_BYTES", "2000000")
     return folder
