@@ -164,10 +164,7 @@ class Interned:
     def note_providers(self, names: Sequence[str], kinds: Sequence[EdgeKind]) -> None:
         """Note which packages provide a virtual to somebody, from the columns of some edges."""
         found = {
-            (virtual, name)
-            for name, kind in zip(names, kinds, strict=True)
-            if kind.virtuals
-            for virtual in kind.virtuals
+            (virtual, name) for name, kind in zip(names, kinds, strict=True) for virtual in kind.virtuals
         }
         if self._providers is None:
             rows = self._connection.execute(

@@ -9,7 +9,7 @@ from cachescope.catalogue import schema as t
 from cachescope.catalogue.lowering import hash_starts_with
 from cachescope.catalogue.near_names import near_names
 from cachescope.query.grammar import LEGACY_COMPILERS
-from cachescope.query.spec_query import DependencyQuery, NodeQuery, SpecQuery
+from cachescope.query.spec_query import NodeQuery, SpecQuery
 
 __all__ = ["notes_on_unknown"]
 
@@ -22,19 +22,12 @@ def notes_on_unknown(connection: Connection, query: SpecQuery) -> tuple[str, ...
     Variants of a named package are for the caller, who knows which ones that package has. At most 4 statements, and one
     for each unknown name.
     """
-    ends = list(_ends(query.dependencies))
-    nodes = [query.node, *(end.node for end in ends)]
+    ends = [edge.node for edge in query.edges()]
     return (
         *(_of_variants(connection, query.node) if query.node.name is None else ()),
         *_of_dependencies(connection, ends),
-        *_of_hashes(connection, nodes),
+        *_of_hashes(connection, [query.node, *ends]),
     )
-
-
-def _ends(edges: tuple[DependencyQuery, ...]) -> Iterator[DependencyQuery]:
-    for edge in edges:
-        yield edge
-        yield from _ends(edge.direct)
 
 
 def _of_variants(connection: Connection, node: NodeQuery) -> Iterator[str]:
@@ -49,8 +42,8 @@ def _of_variants(connection: Connection, node: NodeQuery) -> Iterator[str]:
             yield f"no spec of any package has a variant {one}" + (f"; there is {near}" if near else "")
 
 
-def _of_dependencies(connection: Connection, ends: list[DependencyQuery]) -> Iterator[str]:
-    asked = dict.fromkeys(end.node.name for end in ends if end.node.name is not None)
+def _of_dependencies(connection: Connection, ends: list[NodeQuery]) -> Iterator[str]:
+    asked = dict.fromkeys(end.name for end in ends if end.name is not None)
     if not asked:
         return
     # Builds older than Spack 1.0 name their compiler otherwise, and have no dependency on it.
@@ -68,10 +61,6 @@ def _of_dependencies(connection: Connection, ends: list[DependencyQuery]) -> Ite
 
 def _of_hashes(connection: Connection, nodes: list[NodeQuery]) -> Iterator[str]:
     for prefix in dict.fromkeys(node.hash for node in nodes if node.hash is not None):
-        if (
-            connection.execute(
-                select(t.spec.c.id).where(hash_starts_with(t.spec.c.hash, prefix)).limit(1)
-            ).first()
-            is None
-        ):
+        statement = select(t.spec.c.id).where(hash_starts_with(t.spec.c.hash, prefix)).limit(1)
+        if connection.execute(statement).first() is None:
             yield f"no spec in the catalogue has a hash that begins with {prefix}"

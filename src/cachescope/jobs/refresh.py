@@ -183,11 +183,11 @@ class Refresher:
             for reading, outcome in read:
                 if reading.known is None and outcome.error is None:
                     continue  # new there, and not kept
-                if outcome.error is None:
-                    outcome = outcome_of(reading, _left_behind(reading), self._now())  # noqa: PLW2901 - it failed
+                failed = outcome.error is not None
+                stays = outcome if failed else outcome_of(reading, _left_behind(reading), self._now())
                 if reading.known is not None:
-                    registry.note_attempt(connection, reading.known.id, outcome.attempt)
-                told.append(outcome)
+                    registry.note_attempt(connection, reading.known.id, stays.attempt)
+                told.append(stays)
             if all(reading.known is None for reading, _ in read):
                 registry.note_failed_mirror(connection, name, told[0].attempt)
         for outcome in told:
