@@ -156,7 +156,7 @@ def test_retry_after_is_honoured(server: MirrorServer, open_url: OpenUrl) -> Non
 
     open_url(server.url, longest_wait=1.5).read("a")
 
-    assert time.monotonic() - begun >= 1.0  # by itself it would wait for a thousandth of a second
+    assert 1.0 <= time.monotonic() - begun < 5.0  # by itself it would wait for a thousandth of a second
 
 
 DATE = {"Date": "Sat, 01 Nov 2025 10:00:00 GMT"}
